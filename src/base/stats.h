@@ -1,0 +1,45 @@
+/*
+ * stats: counters, one set per thread, listed once in stats.def.
+ *
+ * Written by the owning thread only (relaxed load + store, no lock prefix), read by any (the
+ * metrics page). A reader may see one counter newer than another; each by itself never goes back.
+ */
+#pragma once
+
+#include "base/assert.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef enum tf_stat {
+#define TF_STAT(name, text) TF_STAT_##name,
+#include "base/stats.def"
+#undef TF_STAT
+    TF_STAT_COUNT,
+} tf_stat_t;
+
+typedef struct tf_stats {
+    _Alignas(TF_CACHE_LINE_BYTES) _Atomic uint64_t value[TF_STAT_COUNT];
+} tf_stats_t;
+
+/* The Prometheus name without prefix, and the help text. */
+const char *tf_stat_name(tf_stat_t stat);
+const char *tf_stat_text(tf_stat_t stat);
+
+static inline uint64_t tf_stats_get(const tf_stats_t *stats, tf_stat_t stat)
+{
+    return atomic_load_explicit(&stats->value[stat], memory_order_relaxed);
+}
+
+static inline void tf_stats_set(tf_stats_t *stats, tf_stat_t stat, uint64_t value)
+{
+    atomic_store_explicit(&stats->value[stat], value, memory_order_relaxed);
+}
+
+static inline void tf_stats_add(tf_stats_t *stats, tf_stat_t stat, uint64_t count)
+{
+    tf_stats_set(stats, stat, tf_stats_get(stats, stat) + count);
+}
+
+/* tf_count(stats, frames_encoded_total, 1); a gauge goes down with tf_count(stats, connections, -1). */
+#define tf_count(stats, name, count) tf_stats_add((stats), TF_STAT_##name, (uint64_t)(count))

@@ -15,8 +15,7 @@ void tf_panic_handler_set(tf_panic_handler_t handler);
 
 _Noreturn void tf_panic(const char *file, int line, const char *expression);
 
-#define TF_ASSERT(expression) \
-    ((expression) ? (void)0 : tf_panic(__FILE__, __LINE__, #expression))
+#define TF_ASSERT(expression) ((expression) ? (void)0 : tf_panic(__FILE__, __LINE__, #expression))
 
 /* For checks per byte or per level: compiled in sanitized builds only. */
 #ifdef TF_SANITIZED

@@ -17,7 +17,7 @@ char *tf_buf_reserve(tf_buf_t *buf, size_t bytes)
 {
     if (buf->failed)
         return NULL;
-    if (buf->room - buf->bytes < bytes) {
+    if (buf->data == NULL || buf->room - buf->bytes < bytes) {
         size_t wanted = buf->bytes + bytes;
         size_t room = buf->room + buf->room / 2;
         if (room < wanted)
@@ -37,8 +37,10 @@ char *tf_buf_reserve(tf_buf_t *buf, size_t bytes)
 
 void tf_buf_put(tf_buf_t *buf, const void *data, size_t bytes)
 {
+    if (bytes == 0)
+        return;
     char *to = tf_buf_reserve(buf, bytes);
-    if (to == NULL || bytes == 0)
+    if (to == NULL)
         return;
     memcpy(to, data, bytes);
     buf->bytes += bytes;

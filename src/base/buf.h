@@ -1,5 +1,6 @@
 /*
- * buf: a growable byte buffer for text that is built once and then sent. One owner, no thread safety.
+ * buf: a growable byte buffer for text that is built once and then sent. One owner, no thread
+ * safety.
  *
  * Running out of memory is sticky: appends then do nothing and tf_buf_ok() is false, so a builder
  * checks once at its end. A zeroed tf_buf_t is empty and owns nothing.

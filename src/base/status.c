@@ -11,8 +11,8 @@ static _Thread_local char trail[TRAIL_BYTES];
 const char *tf_status_text(tf_status_t status)
 {
     switch (status) {
-#define TF_STATUS_CASE(name, value, text) \
-    case name:                            \
+#define TF_STATUS_CASE(name, value, text)                                                          \
+    case name:                                                                                     \
         return text;
         TF_STATUS_LIST(TF_STATUS_CASE)
 #undef TF_STATUS_CASE

@@ -4,7 +4,8 @@
  * calling thread's own.
  *
  * The leaf sets the trail, callers may append context, main prints it once:
- *     return tf_error(TF_ERR_SYS, "bind %s: %s; is another tickfan running?", text, strerror(errno));
+ *     return tf_error(TF_ERR_SYS, "bind %s: %s; is another tickfan running?", text,
+ * strerror(errno));
  */
 #pragma once
 
@@ -12,15 +13,15 @@
 
 #include <stdint.h>
 
-#define TF_STATUS_LIST(X)                                      \
-    X(TF_OK, 0, "ok")                                          \
-    X(TF_ERR_ARG, -1, "bad argument")                          \
-    X(TF_ERR_SYS, -2, "system call failed")                    \
-    X(TF_ERR_MEMORY, -3, "out of memory")                      \
-    X(TF_ERR_BUSY, -4, "in use by another process")            \
-    X(TF_ERR_ABSENT, -5, "not there")                          \
-    X(TF_ERR_FORMAT, -6, "not in the expected format")         \
-    X(TF_ERR_FULL, -7, "a configured limit is reached")        \
+#define TF_STATUS_LIST(X)                                                                          \
+    X(TF_OK, 0, "ok")                                                                              \
+    X(TF_ERR_ARG, -1, "bad argument")                                                              \
+    X(TF_ERR_SYS, -2, "system call failed")                                                        \
+    X(TF_ERR_MEMORY, -3, "out of memory")                                                          \
+    X(TF_ERR_BUSY, -4, "in use by another process")                                                \
+    X(TF_ERR_ABSENT, -5, "not there")                                                              \
+    X(TF_ERR_FORMAT, -6, "not in the expected format")                                             \
+    X(TF_ERR_FULL, -7, "a configured limit is reached")                                            \
     X(TF_ERR_UNSUPPORTED, -8, "not supported here")
 
 typedef enum tf_status {

@@ -25,7 +25,8 @@ typedef struct tf_reader tf_reader_t;
 typedef enum tf_poll {
     TF_POLL_EMPTY,  /* nothing new */
     TF_POLL_EVENT,  /* *event points to one whole record */
-    TF_POLL_LAPPED, /* the writer overtook this reader: it now stands at the newest event */
+    TF_POLL_LAPPED, /* the writer overtook this reader (or left a record that can't be): it now stands
+                       at the newest event */
 } tf_poll_t;
 
 typedef enum tf_reader_from {
@@ -42,7 +43,8 @@ typedef enum tf_reader_health {
 
 typedef enum tf_image_result {
     TF_IMAGE_OK,
-    TF_IMAGE_BUSY,  /* no stable copy in TF_IMAGE_TRIES tries: come back next turn */
+    TF_IMAGE_BUSY,  /* no stable copy in TF_IMAGE_TRIES tries: come back next turn. Also for content
+                       that no sound writer stores: it is never handed out */
     TF_IMAGE_RANGE, /* no such instrument */
 } tf_image_result_t;
 

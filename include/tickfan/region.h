@@ -89,7 +89,7 @@ typedef struct tf_image_head {
 
 /* Strings NUL-padded; packed into words by the writer, unpacked by the reader. */
 typedef struct tf_image_instrument {
-    _Alignas(TF_REGION_LINE) tf_image_head_t head; /* seq counts state changes of the instrument */
+    _Alignas(TF_REGION_LINE) tf_image_head_t head; /* seq counts changes of state and metadata */
     _Atomic uint64_t symbol[TF_SYMBOL_BYTES_MAX / 8];
     _Atomic uint64_t venue_symbol[TF_SYMBOL_BYTES_MAX / 8];
     _Atomic uint64_t venue[TF_VENUE_BYTES_MAX / 8];

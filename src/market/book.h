@@ -8,8 +8,8 @@
  *
  * A change near the top searches and moves within the first chunk; a change anywhere costs one
  * binary search over the chunks' first prices and at most one chunk move, whatever the depth (a
- * Coinbase book holds 40,000 levels). Mantissas only: the caller has brought prices and sizes to the
- * instrument's scale.
+ * Coinbase book holds 40,000 levels). Mantissas only: the caller has brought prices and sizes to
+ * the instrument's scale.
  */
 #pragma once
 
@@ -24,10 +24,10 @@
 typedef struct tf_book tf_book_t;
 
 typedef enum tf_book_change {
-    TF_BOOK_SAME,    /* the level already had this size, or a removal found nothing */
-    TF_BOOK_INSERT,  /* a new level at `rank`; what was there moved one down */
-    TF_BOOK_RESIZE,  /* the level at `rank` has a new size */
-    TF_BOOK_REMOVE,  /* the level that was at `rank` is gone */
+    TF_BOOK_SAME,      /* the level already had this size, or a removal found nothing */
+    TF_BOOK_INSERT,    /* a new level at `rank`; what was there moved one down */
+    TF_BOOK_RESIZE,    /* the level at `rank` has a new size */
+    TF_BOOK_REMOVE,    /* the level that was at `rank` is gone */
     TF_BOOK_NO_MEMORY, /* nothing changed; the caller must not go on with this book */
 } tf_book_change_t;
 

@@ -1,9 +1,9 @@
 /*
  * decimal: exact prices and sizes. Pure functions; any thread.
  *
- * A number is an int64 mantissa and a count of decimals ("dp"): "63514.60" is {6351460, 2}. There is
- * no floating point between a venue's text and a client's text, and nothing is ever rounded: what
- * does not fit is an error that the caller counts and shows (DESIGN.md, "Numbers").
+ * A number is an int64 mantissa and a count of decimals ("dp"): "63514.60" is {6351460, 2}. There
+ * is no floating point between a venue's text and a client's text, and nothing is ever rounded:
+ * what does not fit is an error that the caller counts and shows (DESIGN.md, "Numbers").
  */
 #pragma once
 
@@ -20,7 +20,8 @@ enum {
 
 typedef struct tf_decimal {
     int64_t mantissa;
-    uint8_t dp; /* digits after the point as written, trailing zeros included; 0..TF_DECIMAL_DP_MAX */
+    uint8_t
+        dp; /* digits after the point as written, trailing zeros included; 0..TF_DECIMAL_DP_MAX */
 } tf_decimal_t;
 
 typedef enum tf_decimal_result {
@@ -33,12 +34,13 @@ typedef enum tf_decimal_result {
 /*
  * Parse exactly `bytes` bytes of JSON number text (or the inside of a JSON string).
  *
- * Accepts [-]digits[.digits]; leading zeros are accepted (venues pad), "+", "1.", ".5" and exponents
- * are not. Trailing zeros after the point that do not fit any more are dropped before OVERFLOW is
- * answered ("1.000000000000000000000000" is {1000000000000000000, 18}).
- * *out is written on OK only.
+ * Accepts [-]digits[.digits]; leading zeros are accepted (venues pad), "+", "1.", ".5" and
+ * exponents are not. Trailing zeros after the point that do not fit any more are dropped before
+ * OVERFLOW is answered ("1.000000000000000000000000" is {1000000000000000000, 18}). *out is written
+ * on OK only.
  */
-TF_MUST_CHECK tf_decimal_result_t tf_decimal_parse(const char *text, size_t bytes, tf_decimal_t *out);
+TF_MUST_CHECK tf_decimal_result_t tf_decimal_parse(const char *text, size_t bytes,
+                                                   tf_decimal_t *out);
 
 /* The same number with `dp` decimals: OK, FINER (would lose a digit) or OVERFLOW. *out is the new
  * mantissa, written on OK only. dp <= TF_DECIMAL_DP_MAX. */

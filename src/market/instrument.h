@@ -1,6 +1,6 @@
 /*
- * instrument: what is traded, where, and in which units. A plain value, owned by ingest, copied into
- * the region's instrument table. Also the canonical symbol: BASE-QUOTE in upper case.
+ * instrument: what is traded, where, and in which units. A plain value, owned by ingest, copied
+ * into the region's instrument table. Also the canonical symbol: BASE-QUOTE in upper case.
  */
 #pragma once
 
@@ -11,11 +11,14 @@
 
 #include <stdbool.h>
 
-typedef enum tf_instrument_status { /* shm ABI: as the venue says, independent of the feed's state */
-    TF_INSTRUMENT_UNKNOWN = 0,
-    TF_INSTRUMENT_ONLINE = 1,
-    TF_INSTRUMENT_HALTED = 2,   /* listed, not trading (post only, cancel only, auction, maintenance) */
-    TF_INSTRUMENT_DELISTED = 3,
+typedef enum tf_instrument_status { /* shm ABI: as the venue says, independent of the feed's state
+                                     */
+                                    TF_INSTRUMENT_UNKNOWN = 0,
+                                    TF_INSTRUMENT_ONLINE = 1,
+                                    TF_INSTRUMENT_HALTED =
+                                        2, /* listed, not trading (post only, cancel only, auction,
+                                              maintenance) */
+                                    TF_INSTRUMENT_DELISTED = 3,
 } tf_instrument_status_t;
 
 typedef struct tf_instrument {

@@ -9,7 +9,8 @@
  *     |   gap, checksum,  |  '---- never directly: a stale book ---'
  *     |   crossed         |        is resynced before it is live
  *     '-------------------+------------------- resync ------------'
- *   HALTED: the venue says that the market does not trade. Reached from any state, left to RESYNC or STALE.
+ *   HALTED: the venue says that the market does not trade. Reached from any state, left to RESYNC
+ * or STALE.
  */
 #pragma once
 

@@ -40,6 +40,15 @@ static tf_status_t entries_reserve(const tf_region_t *region, uint32_t index)
     return status;
 }
 
+/* An entry that nothing was published in: version 0, and the times of the instrument's arrival
+ * instead of the file's zeros, which a client would read as 1970. */
+static void empty_head_put(tf_image_head_t *head, uint64_t status, tf_stamp_t stamp, int64_t tp_ns)
+{
+    stamp.te_ns = TF_TIME_NONE;
+    tf_image_stamp(head, 0, stamp, tp_ns);
+    tf_word_put(&head->status, status);
+}
+
 /* Fill the entries of an instrument that no reader looks at yet: the file starts as zeros. */
 static void entries_init(tf_region_t *region, uint32_t index, const tf_instrument_t *instrument,
                          tf_stamp_t stamp)
@@ -54,12 +63,12 @@ static void entries_init(tf_region_t *region, uint32_t index, const tf_instrumen
     tf_image_stamp(&entry->head, 1, stamp, tp_ns);
     tf_word_put(&entry->head.base_seq, 1);
     tf_word_put(&entry->head.status, status);
-    tf_word_put(&tf_writer_ticker(region, index)->head.status, status);
-    tf_word_put(&tf_writer_book(region, index)->head.status, status);
-    tf_word_put(&tf_writer_trades(region, index)->head.status, status);
+    empty_head_put(&tf_writer_ticker(region, index)->head, status, stamp, tp_ns);
+    empty_head_put(&tf_writer_book(region, index)->head, status, stamp, tp_ns);
+    empty_head_put(&tf_writer_trades(region, index)->head, status, stamp, tp_ns);
     tf_image_bbo_t *bbo = tf_writer_bbo(region, index);
     tf_words_in(bbo->bbo, &no_bbo, sizeof no_bbo);
-    tf_word_put(&bbo->head.status, status);
+    empty_head_put(&bbo->head, status, stamp, tp_ns);
 }
 
 tf_status_t tf_region_instrument_add(tf_region_t *region, const tf_instrument_t *instrument,

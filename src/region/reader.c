@@ -22,6 +22,7 @@ static tf_status_t file_map(tf_reader_t *reader, int fd)
     void *base = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (base == MAP_FAILED)
         return tf_error(TF_ERR_SYS, "mmap: %s", strerrordesc_np(errno));
+    reader->mapping = base;
     reader->base = base;
     reader->mapped_bytes = (size_t)info.st_size;
     reader->device = info.st_dev;
@@ -93,8 +94,8 @@ void tf_reader_close(tf_reader_t *reader)
 {
     if (reader == NULL)
         return;
-    if (reader->base != NULL)
-        (void)munmap((void *)(uintptr_t)reader->base, reader->mapped_bytes);
+    if (reader->mapping != NULL)
+        (void)munmap(reader->mapping, reader->mapped_bytes);
     tf_mem_free(reader->record);
     tf_mem_free(reader->levels);
     tf_mem_free(reader->trades);

@@ -20,6 +20,7 @@
 enum { TF_READER_WINDOW_BYTES = TF_EVENT_BYTES_MAX };
 
 struct tf_reader {
+    void *mapping;       /* what munmap(2) wants back; read through base */
     const uint8_t *base; /* the mapped file */
     const tf_region_header_t *header;
     const _Atomic uint64_t *ring; /* the ring's first word */

@@ -39,6 +39,9 @@ uint64_t tf_region_bytes(const tf_region_config_t *config);
 /*
  * Take the lock, build the file aside, rename it into place. Replaces the file of a writer that is
  * gone; TF_ERR_BUSY when another writer holds the lock (the trail names its pid when known).
+ * The header, the tables and the ring get their memory now, an instrument's book and trades when it
+ * is added, so that a full /dev/shm is TF_ERR_FULL from here or from tf_region_instrument_add() and
+ * never a SIGBUS; instruments that are not there cost nothing.
  * `stats` and `clock` must outlive the region.
  */
 TF_MUST_CHECK tf_status_t tf_region_create(tf_region_t **out, const tf_region_config_t *config,
@@ -70,15 +73,20 @@ typedef struct tf_stamp {
 
 struct tf_instrument;
 
-/* A new instrument; its index, or TF_ERR_FULL. It starts in RESYNC/STARTING with empty data. */
+/* A new instrument; its index, or TF_ERR_FULL (no entry or no memory left in /dev/shm; nothing is
+ * counted here). It starts in RESYNC/STARTING with empty data. */
 TF_MUST_CHECK tf_status_t tf_region_instrument_add(tf_region_t *region,
                                                    const struct tf_instrument *instrument,
                                                    tf_stamp_t stamp, uint32_t *index);
 
-/* Metadata or scale changed (same symbol). When px_dp or sz_dp changed, the caller follows with
- * tf_region_put_book_snapshot(); ticker, bbo and trade history are rescaled here, and every kind's
- * base_seq moves to a new seq. False when a stored figure does not fit the new scale: nothing is
- * then written. */
+/*
+ * Metadata or scale changed (same symbol): one INSTRUMENT record, the instrument's seq + 1. When
+ * px_dp or sz_dp changed, ticker, bbo and trade history are rescaled here, and the base_seq of
+ * instrument, ticker and bbo moves to a new seq (an entry never published stays at 0). The seq of
+ * trades numbers the trades and stays, as does its base_seq: the history is whole. The book keeps
+ * its old scale and levels until the tf_region_put_book_snapshot() with which the caller must
+ * follow. False when a stored figure does not fit the new scale: nothing is then written.
+ */
 TF_MUST_CHECK bool tf_region_instrument_update(tf_region_t *region, uint32_t index,
                                                const struct tf_instrument *instrument,
                                                tf_stamp_t stamp);

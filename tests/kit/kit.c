@@ -60,7 +60,8 @@ const char *t_data_dir(void)
 {
     static char path[512];
     const char *given = getenv("TICKFAN_DATA");
-    (void)snprintf(path, sizeof path, "%s", given != NULL ? given : TF_SOURCE_DIR "/../shared/data");
+    (void)snprintf(path, sizeof path, "%s",
+                   given != NULL ? given : TF_SOURCE_DIR "/../shared/data");
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? path : NULL;
 }

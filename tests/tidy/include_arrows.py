@@ -17,7 +17,7 @@ ARROWS = {
     "session": ["codec", "ws", "market"],
     "ingest": ["venue", "region", "market"],
     "fanout": ["session", "codec", "ws", "io", "region", "market"],
-    "http": ["region", "codec", "ws"],
+    "http": ["region", "codec", "ws", "market"],
 }
 
 # A header of another project -> where it may be included. Tests may use all as oracles.

@@ -183,7 +183,8 @@ static void bench_rate(const char *what, uint64_t records, void (*publish)(const
         lapped += run.lapped;
     }
     qsort(took_ns, RUNS, sizeof took_ns[0], compare_int64);
-    double ns = (double)took_ns[RUNS / 2] / (double)records;
+    int64_t median_ns = took_ns[RUNS / 2];
+    double ns = (double)median_ns / (double)records;
     (void)printf("bench %s records_per_s=%.0f ns=%.1f read=%.4f lapped=%" PRIu64 "\n", what,
                  1e9 / ns, ns, (double)read / (double)(records * RUNS), lapped);
 }

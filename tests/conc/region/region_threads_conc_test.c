@@ -132,7 +132,7 @@ static void readers_never_see_torn_or_old_data(void **state)
 int main(int argc, char **argv)
 {
     (void)argv;
-    cycles = t_rounds(argc > 1 ? 1000 : cycles);
+    cycles = t_rounds(argc > 1 ? 100 : cycles);
     (void)snprintf(name, sizeof name, "test-threads-%ld", (long)getpid());
     const struct CMUnitTest tests[] = {cmocka_unit_test(readers_never_see_torn_or_old_data)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,8 +2,9 @@
  * The book against the simplest thing that can be right: one sorted array a side, searched from the
  * front. Optional argument: how many changes to make.
  */
-#include "base/rng.h"
 #include "kit/kit.h"
+
+#include "base/rng.h"
 #include "market/book.h"
 
 #include <inttypes.h>

@@ -2,8 +2,9 @@
  * Decimals against string arithmetic (parse, write) and against 128-bit integers (rescale).
  * Optional argument: how many random numbers to try.
  */
-#include "base/rng.h"
 #include "kit/kit.h"
+
+#include "base/rng.h"
 #include "market/decimal.h"
 
 #include <inttypes.h>

@@ -24,8 +24,11 @@ static void zeroed_buffer_is_empty_and_owns_nothing(void **state)
     uint64_t before = tf_mem_in_use_bytes();
     tf_buf_t buf = {0};
     assert_true(tf_buf_ok(&buf));
+    tf_buf_put(&buf, NULL, 0);
+    tf_buf_text(&buf, "");
     tf_buf_consume(&buf, 0);
     tf_buf_reset(&buf);
+    assert_null(buf.data);
     tf_buf_fini(&buf);
     assert_int_equal(tf_mem_in_use_bytes(), before);
 }
@@ -66,6 +69,7 @@ static void reserve_gives_room_and_commit_takes_it(void **state)
 {
     (void)state;
     tf_buf_t buf = {0};
+    assert_non_null(tf_buf_reserve(&buf, 0));
     char *at = tf_buf_reserve(&buf, 1000);
     assert_non_null(at);
     memset(at, 'x', 1000);
@@ -104,8 +108,7 @@ static void numbers_are_written_as_printf_does(void **state)
     (void)state;
     static const uint64_t values[] = {
         0, 1, 9, 10, 99, 100, 4294967295U, 9223372036854775807U, 9223372036854775808U, UINT64_MAX};
-    tf_rng_t rng;
-    tf_rng_seed(&rng, t_seed(1));
+    tf_rng_t rng = {t_seed(1)};
     tf_buf_t buf = {0};
     char expected[32];
     for (size_t i = 0; i < 1000; i++) {
@@ -177,8 +180,7 @@ static void json_string_replaces_invalid_utf8(void **state)
 static void json_string_of_any_bytes_is_read_by_jansson(void **state)
 {
     (void)state;
-    tf_rng_t rng;
-    tf_rng_seed(&rng, t_seed(2));
+    tf_rng_t rng = {t_seed(2)};
     tf_buf_t buf = {0};
     for (uint64_t round = t_rounds(3000); round > 0; round--) {
         char text[24];

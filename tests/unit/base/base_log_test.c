@@ -1,5 +1,6 @@
-#include "base/log.h"
 #include "kit/kit.h"
+
+#include "base/log.h"
 
 #include <regex.h>
 #include <stdbool.h>

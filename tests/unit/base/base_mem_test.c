@@ -1,6 +1,7 @@
+#include "kit/kit.h"
+
 #include "base/assert.h"
 #include "base/mem.h"
-#include "kit/kit.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
-#include "base/rng.h"
 #include "kit/kit.h"
+
+#include "base/rng.h"
 
 static void the_sequence_is_splitmix64(void **state)
 {

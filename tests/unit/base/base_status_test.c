@@ -1,5 +1,6 @@
-#include "base/status.h"
 #include "kit/kit.h"
+
+#include "base/status.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,5 +1,6 @@
-#include "base/mem.h"
 #include "kit/kit.h"
+
+#include "base/mem.h"
 #include "market/book.h"
 
 static tf_book_t *book;

@@ -1,4 +1,5 @@
 #include "kit/kit.h"
+
 #include "market/checksum.h"
 
 #include <string.h>

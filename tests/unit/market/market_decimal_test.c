@@ -1,4 +1,5 @@
 #include "kit/kit.h"
+
 #include "market/decimal.h"
 
 #include <inttypes.h>

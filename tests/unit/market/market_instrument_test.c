@@ -1,4 +1,5 @@
 #include "kit/kit.h"
+
 #include "market/instrument.h"
 
 #include <string.h>

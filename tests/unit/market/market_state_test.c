@@ -1,5 +1,6 @@
-#include "base/assert.h"
 #include "kit/kit.h"
+
+#include "base/assert.h"
 #include "market/state.h"
 
 enum { STATES = 4, REASONS = 9 };

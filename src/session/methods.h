@@ -1,0 +1,38 @@
+/*
+ * methods: our JSON-RPC methods (PROTOCOL.md, "Control methods"): checks params, resolves channel
+ * names, and acts on a host that the composer provides. One file per direction: requests come in
+ * here, what they do is the host's.
+ *
+ * Offered now: ping, subscribe, unsubscribe, get_instruments, get_snapshot. Others answer -32601.
+ */
+#pragma once
+
+#include "codec/channel.h"
+#include "codec/json.h"
+#include "session/rpc.h"
+
+/* What a connection can ask of the fan-out thread. Error codes as in errors.def. */
+typedef struct tf_host {
+    /* 0 and *entry filled, or an error code (UNKNOWN_VENUE, UNKNOWN_INSTRUMENT, SUBSCRIPTION_LIMIT,
+     * INTERNAL). Subscribing again is not an error. `entry->channel` may point into the host's
+     * memory until its next call. */
+    int (*subscribe)(void *context, const tf_channel_t *channel, tf_subscribed_t *entry);
+
+    /* 0, or UNKNOWN_VENUE, UNKNOWN_INSTRUMENT; not being subscribed is not an error. */
+    int (*unsubscribe)(void *context, const tf_channel_t *channel);
+
+    /* Append the comma-separated objects of every instrument; venue NULL = of all venues. 0, or
+     * UNKNOWN_VENUE. */
+    int (*instruments)(void *context, const char *venue, tf_buf_t *out);
+
+    /* Append the params object of a data message of the channel's state now; 0 or an error code
+     * (NO_SNAPSHOT, ...). */
+    int (*snapshot)(void *context, const tf_channel_t *channel, tf_buf_t *out);
+
+    int64_t (*us_now)(void *context);
+    void *context;
+} tf_host_t;
+
+/* Handle one request text; see tf_rpc_handle(). */
+tf_rpc_outcome_t tf_methods_handle(const tf_host_t *host, const char *text, size_t bytes,
+                                   int64_t us_in, tf_buf_t *out);

@@ -1,0 +1,107 @@
+#include "app/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096 };
+
+static tf_status_t expected(const char *flag, const char *text)
+{
+    return tf_error(
+        TF_ERR_ARG,
+        "--%s %s: expected a numeric address and a port, as 127.0.0.1:9001 or [::1]:9001", flag,
+        text);
+}
+
+tf_status_t tf_address_parse(const char *flag, const char *text, char address[TF_ADDRESS_BYTES_MAX],
+                             uint16_t *port)
+{
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || colon == text)
+        return expected(flag, text);
+    const char *from = text;
+    const char *to = colon;
+    if (*from == '[' && to[-1] == ']') {
+        from++;
+        to--;
+    }
+    size_t bytes = (size_t)(to - from);
+    char *end;
+    long number = strtol(colon + 1, &end, 10);
+    if (bytes == 0 || bytes >= TF_ADDRESS_BYTES_MAX || colon[1] == '\0' || *end != '\0' ||
+        number < 0 || number > UINT16_MAX)
+        return expected(flag, text);
+    memcpy(address, from, bytes);
+    address[bytes] = '\0';
+    *port = (uint16_t)number;
+    unsigned char numeric[sizeof(struct in6_addr)];
+    if (inet_pton(AF_INET, address, numeric) != 1 && inet_pton(AF_INET6, address, numeric) != 1)
+        return expected(flag, text);
+    return TF_OK;
+}
+
+typedef union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} socket_address_t;
+
+static socklen_t socket_address(const char *address, uint16_t port, socket_address_t *out)
+{
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, address, &out->v4.sin_addr) == 1) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(port);
+        return sizeof out->v4;
+    }
+    TF_ASSERT(inet_pton(AF_INET6, address, &out->v6.sin6_addr) == 1);
+    out->v6.sin6_family = AF_INET6;
+    out->v6.sin6_port = htons(port);
+    return sizeof out->v6;
+}
+
+/* SO_REUSEPORT is for our own threads; another process on the port is a mistake to be told. */
+static tf_status_t refuse_if_taken(const char *flag, const char *address, uint16_t port,
+                                   const socket_address_t *name, socklen_t name_bytes)
+{
+    int probe = socket(name->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
+    (void)setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    int result = bind(probe, &name->any, name_bytes);
+    int error = errno;
+    (void)close(probe);
+    if (result == 0)
+        return TF_OK;
+    return tf_error(TF_ERR_SYS, "--%s %s:%u: %s%s", flag, address, port, strerrordesc_np(error),
+                    error == EADDRINUSE ? "; is another tickfan running? Choose another port" : "");
+}
+
+tf_status_t tf_listen(const char *flag, const char *address, uint16_t *port, int *fd)
+{
+    socket_address_t name;
+    socklen_t name_bytes = socket_address(address, *port, &name);
+    if (*port != 0) {
+        tf_status_t status = refuse_if_taken(flag, address, *port, &name, name_bytes);
+        if (status != TF_OK)
+            return status;
+    }
+    int one = 1;
+    *fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd < 0 || setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        setsockopt(*fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0 ||
+        bind(*fd, &name.any, name_bytes) != 0 || listen(*fd, BACKLOG) != 0 ||
+        getsockname(*fd, &name.any, &name_bytes) != 0) {
+        tf_status_t status =
+            tf_error(TF_ERR_SYS, "--%s %s:%u: %s", flag, address, *port, strerrordesc_np(errno));
+        if (*fd >= 0)
+            (void)close(*fd);
+        return status;
+    }
+    *port = ntohs(name.any.sa_family == AF_INET ? name.v4.sin_port : name.v6.sin6_port);
+    return TF_OK;
+}

@@ -1,0 +1,289 @@
+#include "fanout/inside.h"
+
+/* ---- lists ---- */
+
+void tf_delivery_list_ready(tf_fanout_t *fanout, tf_connection_t *connection)
+{
+    if (connection->listed_ready || connection->flow != TF_FLOW_IDLE ||
+        connection->life != TF_LIFE_OPEN)
+        return;
+    connection->listed_ready = true;
+    tf_index_list_add(&fanout->ready, connection->slot);
+}
+
+void tf_delivery_list_behind(tf_fanout_t *fanout, tf_connection_t *connection)
+{
+    if (connection->listed_behind || connection->flow != TF_FLOW_IDLE ||
+        connection->behind_count == 0 || connection->life != TF_LIFE_OPEN)
+        return;
+    connection->listed_behind = true;
+    tf_index_list_add(&fanout->behind, connection->slot);
+}
+
+/* ---- emission: one frame for everybody who is up to date ---- */
+
+static bool give(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t subscription,
+                 tf_frame_t *frame)
+{
+    if (!tf_connection_fits(connection, frame->bytes) ||
+        !tf_outbox_push(&fanout->outbox, connection, subscription, frame))
+        return false;
+    tf_delivery_list_ready(fanout, connection);
+    return true;
+}
+
+static void distribute(tf_fanout_t *fanout, const tf_stream_t *stream, tf_frame_t *frame)
+{
+    for (uint32_t i = 0; i < stream->subscription_count; i++) {
+        uint32_t index = stream->subscription[i];
+        tf_subscription_t *sub = &fanout->subscriptions.item[index];
+        if (sub->phase != TF_PHASE_CURRENT)
+            continue;
+        tf_verdict_t verdict = tf_subscription_judge(sub, frame);
+        if (verdict == TF_VERDICT_SKIP)
+            continue;
+        tf_connection_t *connection = &fanout->connection[sub->connection];
+        if (verdict == TF_VERDICT_TAKE && connection->flow == TF_FLOW_IDLE &&
+            give(fanout, connection, index, frame))
+            continue;
+        tf_connection_behind(connection, sub, fanout->mono_ns);
+        tf_delivery_list_behind(fanout, connection);
+        tf_count(fanout->stats, frames_skipped_total, 1);
+    }
+}
+
+bool tf_delivery_emit(tf_fanout_t *fanout, tf_stream_t *stream)
+{
+    tf_frame_t *frame[TF_STREAM_FRAMES_MAX];
+    size_t count;
+    tf_stream_result_t result = tf_stream_emit(stream, &fanout->env, frame, &count);
+    for (size_t i = 0; i < count; i++) {
+        distribute(fanout, stream, frame[i]);
+        tf_frame_unref(frame[i]);
+    }
+    return result == TF_STREAM_OK;
+}
+
+/* ---- catching up: one subscription at a time, to the stream's last emitted state ---- */
+
+typedef enum caught {
+    CAUGHT_UP,
+    CAUGHT_NOT_YET, /* this one has to wait (busy image); others may go on */
+    CAUGHT_FULL,    /* the next send has no room left */
+} caught_t;
+
+static caught_t give_shared(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                            tf_frame_t *frame)
+{
+    if (frame == NULL)
+        return CAUGHT_NOT_YET;
+    return give(fanout, connection, index, frame) ? CAUGHT_UP : CAUGHT_FULL;
+}
+
+static caught_t give_own(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                         tf_frame_t *frame)
+{
+    caught_t result = give_shared(fanout, connection, index, frame);
+    tf_frame_unref(frame);
+    return result;
+}
+
+/* Was it behind for longer than one period of its rate? */
+static bool lagged(const tf_fanout_t *fanout, const tf_subscription_t *sub,
+                   const tf_stream_t *stream)
+{
+    int64_t period_ns = tf_rate_period_ns(stream->channel.rate);
+    if (period_ns == 0)
+        period_ns = fanout->config.batch_ns;
+    uint32_t behind_ms = (uint32_t)(fanout->mono_ns / TF_NS_PER_MS) - sub->behind_ms;
+    return sub->phase == TF_PHASE_BEHIND && stream->seq > sub->seq &&
+           (int64_t)behind_ms * TF_NS_PER_MS > period_ns;
+}
+
+/* What goes before the data: a new scale or epoch, the lag notice, the market's state. A notice is
+ * given once: it moves behind_ms, so that a data frame that has no room yet does not bring it
+ * again. */
+static caught_t catch_up_notices(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                                 tf_stream_t *stream)
+{
+    tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    caught_t result = CAUGHT_UP;
+    if (sub->generation == stream->generation && lagged(fanout, sub, stream)) {
+        result = give_own(fanout, connection, index, tf_stream_lag(stream, &fanout->env, sub->seq));
+        if (result != CAUGHT_UP)
+            return result;
+        tf_count(fanout->stats, lag_notices_total, 1);
+        sub->behind_ms = (uint32_t)(fanout->mono_ns / TF_NS_PER_MS);
+    }
+    if (sub->phase == TF_PHASE_BEHIND && sub->told != stream->told)
+        result = give_shared(fanout, connection, index, tf_stream_market(stream, &fanout->env));
+    return result;
+}
+
+static caught_t catch_up_data(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                              tf_stream_t *stream, bool comparable)
+{
+    tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    if (comparable && sub->seq == stream->seq)
+        return CAUGHT_UP;
+    if (!comparable || stream->channel.kind != TF_KIND_TRADES)
+        return give_shared(fanout, connection, index, tf_stream_snapshot(stream, &fanout->env));
+    uint64_t lost = 0;
+    caught_t result = give_own(fanout, connection, index,
+                               tf_stream_trades_since(stream, &fanout->env, sub->seq, &lost));
+    if (result != CAUGHT_UP)
+        return result;
+    tf_count(fanout->stats, trades_lost_total, lost);
+    return sub->seq == stream->seq ? CAUGHT_UP : CAUGHT_NOT_YET;
+}
+
+/* Seqs compare within an epoch; a new scale within it is a new generation as well. */
+static bool same_epoch(const tf_subscription_t *sub, const tf_stream_t *stream)
+{
+    return (uint8_t)(stream->generation - sub->generation) <=
+           (uint8_t)(stream->generation - stream->epoch_generation);
+}
+
+static caught_t catch_up_one(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index)
+{
+    tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    tf_stream_t *stream = fanout->stream[sub->stream];
+    if (stream->state == TF_STREAM_LOADING) {
+        tf_fanout_mark_dirty(fanout, sub->stream, true);
+        return CAUGHT_NOT_YET;
+    }
+    bool comparable = sub->phase == TF_PHASE_BEHIND && same_epoch(sub, stream);
+    caught_t result = CAUGHT_UP;
+    if (sub->generation != stream->generation)
+        result = give_shared(fanout, connection, index, tf_stream_announce(stream, &fanout->env));
+    if (result == CAUGHT_UP)
+        result = catch_up_notices(fanout, connection, index, stream);
+    if (result == CAUGHT_UP)
+        result = catch_up_data(fanout, connection, index, stream, comparable);
+    if (result == CAUGHT_UP) {
+        sub->phase = TF_PHASE_CURRENT;
+        connection->behind_count--;
+    } else if (!comparable && sub->phase == TF_PHASE_BEHIND) {
+        sub->phase = TF_PHASE_JOINING; /* only a snapshot will do, also after the announcement */
+    }
+    return result;
+}
+
+/* Round the connection's subscriptions once, from where the last round stopped. */
+static void catch_up_connection(tf_fanout_t *fanout, tf_connection_t *connection)
+{
+    uint32_t start = connection->behind_cursor != TF_INDEX_NONE ? connection->behind_cursor
+                                                                : connection->subscription_first;
+    uint32_t index = start;
+    connection->behind_cursor = TF_INDEX_NONE;
+    do {
+        tf_subscription_t *sub = &fanout->subscriptions.item[index];
+        if (sub->phase != TF_PHASE_CURRENT &&
+            catch_up_one(fanout, connection, index) == CAUGHT_FULL) {
+            connection->behind_cursor = index;
+            return;
+        }
+        index = sub->next != TF_INDEX_NONE ? sub->next : connection->subscription_first;
+    } while (index != start && connection->behind_count > 0);
+}
+
+void tf_delivery_catch_up(tf_fanout_t *fanout)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fanout->behind.count; i++) {
+        uint32_t slot = fanout->behind.item[i];
+        tf_connection_t *connection = &fanout->connection[slot];
+        bool open = connection->life == TF_LIFE_OPEN && connection->flow == TF_FLOW_IDLE &&
+                    connection->session.state == TF_SESSION_OPEN;
+        if (open && connection->behind_count > 0)
+            catch_up_connection(fanout, connection);
+        if (open && connection->behind_count > 0)
+            fanout->behind.item[kept++] = slot;
+        else
+            connection->listed_behind = false;
+    }
+    fanout->behind.count = kept;
+}
+
+/* ---- sending ---- */
+
+void tf_delivery_sent(tf_fanout_t *fanout, tf_connection_t *connection, const tf_io_event_t *event)
+{
+    fanout->sends_queued--;
+    tf_count(fanout->stats, sends_total, 1);
+    tf_count(fanout->stats, sent_bytes_total, event->sent);
+    size_t sent = event->error == 0 ? event->sent : 0;
+    if (sent == 0)
+        tf_count(fanout->stats, sends_full_total, 1);
+    else if (sent < connection->send_bytes)
+        tf_count(fanout->stats, sends_short_total, 1);
+    tf_outbox_settle(&fanout->outbox, connection, sent, fanout->mono_ns);
+    if (event->error != 0)
+        connection->broken = true;
+    else if (connection->flow == TF_FLOW_FULL)
+        tf_io_writable(fanout->io, connection->fd, tf_connection_handle(connection));
+}
+
+static void send_queued(tf_fanout_t *fanout)
+{
+    if (fanout->sends_queued > 0)
+        tf_io_submit(fanout->io);
+    /* Every send completes inside the submit; an io that takes longer is waited for. */
+    tf_fanout_collect(fanout);
+    while (fanout->sends_queued > 0) {
+        tf_io_wait(fanout->io, TF_NS_PER_MS);
+        tf_fanout_collect(fanout);
+    }
+    fanout->scratch_used = 0;
+}
+
+static void send_one(tf_fanout_t *fanout, tf_connection_t *connection)
+{
+    if (fanout->sends_queued == fanout->config.send_batch ||
+        fanout->scratch_used == fanout->scratch_slices)
+        send_queued(fanout);
+    uint8_t *slice = fanout->scratch + (size_t)fanout->scratch_used * TF_SEND_BYTES_MAX;
+    size_t bytes;
+    const void *data = tf_outbox_gather(&fanout->outbox, connection, slice, &bytes);
+    if (data == slice)
+        fanout->scratch_used++;
+    fanout->sends_queued++;
+    tf_io_send(fanout->io, connection->fd, tf_connection_handle(connection), data, bytes);
+}
+
+/* Nothing of the turn is in flight any more: what was put off can be done. */
+static void after_sends(tf_fanout_t *fanout, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        tf_connection_t *connection = &fanout->connection[fanout->ready.item[i]];
+        connection->listed_ready = false;
+        tf_delivery_list_behind(fanout, connection);
+        if (connection->life == TF_LIFE_OPEN)
+            tf_clients_update(fanout, connection);
+    }
+    /* tf_clients_update() may have listed some again: they stay for the next turn. */
+    uint32_t left = fanout->ready.count - count;
+    for (uint32_t i = 0; i < left; i++)
+        fanout->ready.item[i] = fanout->ready.item[count + i];
+    fanout->ready.count = left;
+}
+
+uint64_t tf_delivery_flush(tf_fanout_t *fanout)
+{
+    uint64_t sends = 0;
+    uint32_t count = fanout->ready.count;
+    fanout->flushing = true;
+    for (uint32_t i = 0; i < count; i++) {
+        tf_connection_t *connection = &fanout->connection[fanout->ready.item[i]];
+        if (connection->life != TF_LIFE_OPEN || connection->flow != TF_FLOW_IDLE ||
+            !tf_connection_has_output(connection))
+            continue;
+        send_one(fanout, connection);
+        sends++;
+    }
+    send_queued(fanout);
+    fanout->flushing = false;
+    tf_outbox_reset(&fanout->outbox);
+    after_sends(fanout, count);
+    return sends;
+}

@@ -1,0 +1,650 @@
+#include "fanout/stream.h"
+
+#include "base/mem.h"
+#include "fanout/difference.h"
+#include "fanout/stream_text.h"
+#include "market/checksum.h"
+
+#include <string.h>
+
+enum { PENDING_ROOM_MIN = 16 };
+
+/* ---- scratch ---- */
+
+bool tf_stream_env_init(tf_stream_env_t *env, tf_reader_t *reader, tf_stats_t *stats)
+{
+    size_t depth = tf_reader_image_depth(reader);
+    *env = (tf_stream_env_t){.reader = reader, .stats = stats};
+    for (int side = 0; side < 2; side++) {
+        env->level[side] = tf_mem_calloc(depth, sizeof(tf_level_t));
+        env->change[side] = tf_mem_calloc(2 * depth, sizeof(tf_level_t));
+    }
+    env->trade = tf_mem_calloc(tf_reader_trades_kept(reader), sizeof(tf_trade_t));
+    if (env->level[0] == NULL || env->level[1] == NULL || env->change[0] == NULL ||
+        env->change[1] == NULL || env->trade == NULL) {
+        tf_stream_env_fini(env);
+        return false;
+    }
+    tf_epoch_text(tf_reader_epoch(reader), env->epoch);
+    return true;
+}
+
+void tf_stream_env_fini(tf_stream_env_t *env)
+{
+    for (int side = 0; side < 2; side++) {
+        tf_mem_free(env->level[side]);
+        tf_mem_free(env->change[side]);
+    }
+    tf_mem_free(env->trade);
+    tf_buf_fini(&env->text);
+    tf_buf_fini(&env->blob);
+    *env = (tf_stream_env_t){0};
+}
+
+/* ---- life ---- */
+
+static uint32_t book_depth(const tf_channel_t *channel, const tf_stream_env_t *env)
+{
+    uint32_t kept = tf_reader_image_depth(env->reader);
+    return channel->depth < kept ? channel->depth : kept;
+}
+
+static bool book_init(tf_stream_t *stream, const tf_stream_env_t *env)
+{
+    stream->book = (tf_stream_book_t){.depth = book_depth(&stream->channel, env)};
+    for (int side = 0; side < 2; side++) {
+        stream->book.side[side] = tf_mem_calloc(stream->book.depth, sizeof(tf_level_t));
+        if (stream->book.side[side] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static void kind_fini(tf_stream_t *stream)
+{
+    if (stream->channel.kind == TF_KIND_BOOK) {
+        tf_mem_free(stream->book.side[0]);
+        tf_mem_free(stream->book.side[1]);
+        stream->book = (tf_stream_book_t){0};
+    } else if (stream->channel.kind == TF_KIND_TRADES) {
+        tf_mem_free(stream->trades.pending);
+        stream->trades = (tf_stream_trades_t){0};
+    }
+}
+
+static void forget_encoded(tf_stream_t *stream)
+{
+    tf_frame_unref(stream->snapshot);
+    tf_frame_unref(stream->market);
+    stream->snapshot = NULL;
+    stream->market = NULL;
+}
+
+static void new_generation(tf_stream_t *stream)
+{
+    stream->generation++;
+    tf_frame_unref(stream->announce);
+    stream->announce = NULL;
+    forget_encoded(stream);
+}
+
+bool tf_stream_init(tf_stream_t *stream, const tf_stream_env_t *env, const tf_channel_t *channel,
+                    uint32_t instrument)
+{
+    *stream = (tf_stream_t){.channel = *channel,
+                            .instrument = instrument,
+                            .state = TF_STREAM_LOADING,
+                            .told = TF_TOLD_NOTHING};
+    tf_buf_t name = {0};
+    tf_channel_write(&name, channel);
+    if (!tf_buf_ok(&name)) {
+        tf_buf_fini(&name);
+        return false;
+    }
+    stream->name = name.data; /* the buffer's memory moves here */
+    stream->name_bytes = (uint32_t)name.bytes;
+    if (channel->kind == TF_KIND_BOOK && !book_init(stream, env)) {
+        tf_stream_fini(stream);
+        return false;
+    }
+    return true;
+}
+
+void tf_stream_fini(tf_stream_t *stream)
+{
+    kind_fini(stream);
+    forget_encoded(stream);
+    tf_frame_unref(stream->announce);
+    tf_mem_free(stream->name);
+    tf_mem_free(stream->subscription);
+    *stream = (tf_stream_t){0};
+}
+
+bool tf_stream_reset(tf_stream_t *stream, const tf_stream_env_t *env, uint32_t instrument)
+{
+    kind_fini(stream);
+    new_generation(stream);
+    stream->epoch_generation = stream->generation;
+    stream->state = TF_STREAM_LOADING;
+    stream->instrument = instrument;
+    stream->seq = 0;
+    return stream->channel.kind != TF_KIND_BOOK || book_init(stream, env);
+}
+
+/* ---- what the image says now ---- */
+
+static tf_told_t told_now(const tf_stream_env_t *env, const tf_image_info_t *info)
+{
+    return env->lost ? tf_told(TF_STATE_STALE, TF_REASON_INGEST_LOST)
+                     : tf_told(info->state, info->reason);
+}
+
+static void take_info(tf_stream_t *stream, const tf_image_info_t *info)
+{
+    stream->seq = info->seq;
+    stream->te_ns = info->te_ns;
+    stream->ti_ns = info->ti_ns;
+    stream->tp_ns = info->tp_ns;
+    stream->px_dp = info->px_dp;
+    stream->sz_dp = info->sz_dp;
+}
+
+static bool image_read(tf_stream_t *stream, tf_stream_env_t *env, tf_stream_image_t *image)
+{
+    tf_image_result_t result = TF_IMAGE_RANGE;
+    uint32_t index = stream->instrument;
+    switch (stream->channel.kind) {
+    case TF_KIND_TICKER:
+        result = tf_reader_ticker(env->reader, index, &image->info, &image->ticker);
+        break;
+    case TF_KIND_BBO:
+        result = tf_reader_bbo(env->reader, index, &image->info, &image->bbo);
+        break;
+    case TF_KIND_BOOK:
+        result = tf_reader_book(env->reader, index, stream->book.depth, &image->info, env->level[0],
+                                &image->count[0], env->level[1], &image->count[1]);
+        break;
+    case TF_KIND_TRADES: {
+        uint64_t first;
+        uint32_t count; /* only the newest number and the state are wanted */
+        result = tf_reader_trades(env->reader, index, UINT64_MAX, UINT64_MAX, &image->info,
+                                  env->trade, 1, &first, &count);
+        break;
+    }
+    case TF_KIND_COUNT:
+        break;
+    }
+    if (result == TF_IMAGE_BUSY)
+        tf_count(env->stats, image_busy_total, 1);
+    return result == TF_IMAGE_OK;
+}
+
+static void take_data(tf_stream_t *stream, tf_stream_env_t *env, const tf_stream_image_t *image)
+{
+    switch (stream->channel.kind) {
+    case TF_KIND_TICKER:
+        stream->ticker = image->ticker;
+        break;
+    case TF_KIND_BBO:
+        stream->bbo = image->bbo;
+        break;
+    case TF_KIND_BOOK:
+        for (int side = 0; side < 2; side++) {
+            stream->book.count[side] = image->count[side];
+            memcpy(stream->book.side[side], env->level[side],
+                   image->count[side] * sizeof(tf_level_t));
+        }
+        break;
+    case TF_KIND_TRADES: /* emitted trades are not kept: the image's history has them */
+    case TF_KIND_COUNT:
+        break;
+    }
+}
+
+static bool data_same(const tf_stream_t *stream, const tf_stream_image_t *image)
+{
+    if (stream->channel.kind == TF_KIND_TICKER)
+        return memcmp(&stream->ticker, &image->ticker, sizeof image->ticker) == 0;
+    return memcmp(&stream->bbo, &image->bbo, sizeof image->bbo) == 0;
+}
+
+/* ---- frames ---- */
+
+static tf_frame_t *frame_from_text(tf_stream_env_t *env, tf_frame_type_t type)
+{
+    tf_buf_reset(&env->blob);
+    tf_frame_put_text(&env->blob, &env->text);
+    return tf_frame_create(type, &env->blob);
+}
+
+static tf_frame_t *count_encoded(const tf_stream_env_t *env, tf_frame_t *frame)
+{
+    if (frame != NULL)
+        tf_count(env->stats, frames_encoded_total, 1);
+    return frame;
+}
+
+/* A subscriber's first message of trades: the last ones up to the stream's seq. */
+static bool trades_text(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope)
+{
+    tf_image_info_t info;
+    uint64_t first = 0;
+    uint32_t count = 0;
+    if (stream->seq > 0) {
+        uint64_t from =
+            stream->seq >= TF_STREAM_TRADES_JOIN ? stream->seq - TF_STREAM_TRADES_JOIN + 1 : 1;
+        if (tf_reader_trades(env->reader, stream->instrument, from, stream->seq, &info, env->trade,
+                             TF_STREAM_TRADES_JOIN, &first, &count) != TF_IMAGE_OK)
+            return false;
+    }
+    tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_SNAPSHOT);
+    message.envelope = envelope;
+    tf_json_trades(&env->text, &message, env->trade, count);
+    return true;
+}
+
+static bool snapshot_text(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope)
+{
+    tf_buf_reset(&env->text);
+    if (stream->channel.kind == TF_KIND_TRADES)
+        return trades_text(stream, env, envelope);
+    tf_stream_put_snapshot(stream, env, envelope);
+    return true;
+}
+
+tf_frame_t *tf_stream_snapshot(tf_stream_t *stream, tf_stream_env_t *env)
+{
+    if (stream->state == TF_STREAM_LOADING)
+        return NULL;
+    if (stream->snapshot == NULL && snapshot_text(stream, env, true)) {
+        stream->snapshot = frame_from_text(env, TF_FRAME_SNAPSHOT);
+        if (stream->snapshot != NULL) {
+            stream->snapshot->seq = stream->seq;
+            stream->snapshot->told = stream->told;
+            tf_count(env->stats, snapshots_encoded_total, 1);
+        }
+    }
+    return stream->snapshot;
+}
+
+tf_frame_t *tf_stream_announce(tf_stream_t *stream, tf_stream_env_t *env)
+{
+    if (stream->announce == NULL) {
+        tf_subscribed_t entry;
+        tf_stream_describe(stream, env, &entry);
+        tf_buf_reset(&env->text);
+        tf_json_subscribed(&env->text, &entry);
+        stream->announce = frame_from_text(env, TF_FRAME_ANNOUNCE);
+        if (stream->announce != NULL)
+            stream->announce->generation = stream->generation;
+    }
+    return stream->announce;
+}
+
+tf_frame_t *tf_stream_market(tf_stream_t *stream, tf_stream_env_t *env)
+{
+    if (stream->market == NULL) {
+        tf_stream_put_state(stream, env);
+        stream->market = frame_from_text(env, TF_FRAME_STATE);
+        if (stream->market != NULL)
+            stream->market->told = stream->told;
+    }
+    return stream->market;
+}
+
+tf_frame_t *tf_stream_lag(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t from)
+{
+    tf_buf_reset(&env->text);
+    tf_json_lag(&env->text, stream->name, stream->name_bytes, "conflate", from, stream->seq,
+                stream->seq - from);
+    return frame_from_text(env, TF_FRAME_NOTICE);
+}
+
+/* ---- trades ---- */
+
+void tf_stream_lapped(tf_stream_t *stream)
+{
+    if (stream->channel.kind == TF_KIND_TRADES)
+        stream->trades.hole = true;
+}
+
+static uint64_t trades_expected(const tf_stream_t *stream)
+{
+    const tf_stream_trades_t *trades = &stream->trades;
+    return trades->count > 0 ? trades->first + trades->count : stream->seq + 1;
+}
+
+static bool trades_grow(tf_stream_trades_t *trades, uint32_t count)
+{
+    if (trades->room - trades->count >= count)
+        return true;
+    uint32_t room = trades->room + trades->room / 2 + count + PENDING_ROOM_MIN;
+    tf_trade_t *grown = tf_mem_realloc(trades->pending, room, sizeof *grown);
+    if (grown == NULL)
+        return false;
+    trades->pending = grown;
+    trades->room = room;
+    return true;
+}
+
+void tf_stream_trade(tf_stream_t *stream, const tf_event_trade_t *event)
+{
+    tf_stream_trades_t *trades = &stream->trades;
+    uint64_t expected = trades_expected(stream);
+    bool scaled = event->head.px_dp != stream->px_dp || event->head.sz_dp != stream->sz_dp;
+    if (stream->state == TF_STREAM_LOADING || trades->hole || event->head.seq < expected)
+        return;
+    if (event->head.seq > expected || scaled || !trades_grow(trades, 1)) {
+        trades->hole = true;
+        return;
+    }
+    if (trades->count == 0)
+        trades->first = expected;
+    trades->pending[trades->count++] = event->trade;
+    stream->te_ns = event->head.te_ns;
+    stream->ti_ns = event->head.ti_ns;
+    stream->tp_ns = event->head.tp_ns;
+}
+
+/* Close the hole from the history; what it no longer has is lost, and will be announced. Only when
+ * nothing is pending, so that order is kept. The history is in the newest scale: should that have
+ * changed just now, the next turn changes the stream's first. */
+static bool trades_refill(tf_stream_t *stream, tf_stream_env_t *env)
+{
+    tf_stream_trades_t *trades = &stream->trades;
+    uint64_t expected = stream->seq + 1;
+    tf_image_info_t info;
+    uint64_t first;
+    uint32_t count;
+    if (tf_reader_trades(env->reader, stream->instrument, expected, UINT64_MAX, &info, env->trade,
+                         tf_reader_trades_kept(env->reader), &first, &count) != TF_IMAGE_OK ||
+        info.px_dp != stream->px_dp || info.sz_dp != stream->sz_dp || !trades_grow(trades, count))
+        return false;
+    trades->hole = false;
+    if (count == 0)
+        return true;
+    memcpy(trades->pending, env->trade, count * sizeof *env->trade);
+    trades->count = count;
+    trades->first = first;
+    trades->lost = first - expected;
+    stream->te_ns = info.te_ns;
+    stream->ti_ns = info.ti_ns;
+    stream->tp_ns = info.tp_ns;
+    return true;
+}
+
+/* One frame of up to TF_STREAM_TRADES_PER_FRAME pending trades; moves the stream's seq. */
+static tf_frame_t *trades_next_frame(tf_stream_t *stream, tf_stream_env_t *env)
+{
+    tf_stream_trades_t *trades = &stream->trades;
+    uint32_t count =
+        trades->count < TF_STREAM_TRADES_PER_FRAME ? trades->count : TF_STREAM_TRADES_PER_FRAME;
+    tf_buf_reset(&env->blob);
+    tf_stream_put_trades(stream, env, stream->seq, trades->pending, trades->first, count);
+    tf_frame_t *frame = count_encoded(env, tf_frame_create(TF_FRAME_UPDATE, &env->blob));
+    if (frame == NULL)
+        return NULL;
+    frame->prev = stream->seq;
+    frame->seq = trades->first + count - 1;
+    stream->seq = frame->seq;
+    tf_count(env->stats, trades_lost_total, trades->lost);
+    trades->lost = 0;
+    trades->first += count;
+    trades->count -= count;
+    memmove(trades->pending, trades->pending + count, trades->count * sizeof *trades->pending);
+    return frame;
+}
+
+static tf_stream_result_t emit_trades(tf_stream_t *stream, tf_stream_env_t *env,
+                                      tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+{
+    uint64_t before = stream->seq;
+    bool ok = true;
+    while (ok && *count < TF_STREAM_FRAMES_MAX &&
+           (stream->trades.count > 0 || stream->trades.hole)) {
+        if (stream->trades.count == 0) {
+            ok = trades_refill(stream, env);
+            continue;
+        }
+        tf_frame_t *frame = trades_next_frame(stream, env);
+        ok = frame != NULL;
+        if (ok)
+            out[(*count)++] = frame;
+    }
+    if (stream->seq != before)
+        forget_encoded(stream);
+    return ok && stream->trades.count == 0 && !stream->trades.hole ? TF_STREAM_OK : TF_STREAM_AGAIN;
+}
+
+/* A new scale does not end a list of trades: what was pending goes out in the old one, what follows
+ * in the new one, with the announcement between. Trades that came meanwhile are in the history. */
+static bool rescale_trades(tf_stream_t *stream, tf_stream_env_t *env, const tf_image_info_t *info,
+                           tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+{
+    stream->trades.hole = false;
+    tf_stream_result_t result = emit_trades(stream, env, out, count);
+    stream->trades.hole = true;
+    if (result != TF_STREAM_OK || *count + 1 >= TF_STREAM_FRAMES_MAX)
+        return false;
+    new_generation(stream);
+    stream->px_dp = info->px_dp;
+    stream->sz_dp = info->sz_dp;
+    tf_frame_t *announce = tf_stream_announce(stream, env);
+    if (announce != NULL)
+        out[(*count)++] = tf_frame_ref(announce);
+    return announce != NULL;
+}
+
+tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq,
+                                   uint64_t *lost)
+{
+    TF_ASSERT(stream->channel.kind == TF_KIND_TRADES && seq < stream->seq);
+    uint64_t to = stream->seq;
+    if (to - seq > TF_STREAM_TRADES_PER_FRAME) {
+        /* Oldest first, a frame's worth at a time; but never older than the history holds. */
+        uint64_t kept = tf_reader_trades_kept(env->reader);
+        uint64_t oldest = to > kept ? to - kept : 0;
+        to = (seq > oldest ? seq : oldest) + TF_STREAM_TRADES_PER_FRAME;
+        if (to > stream->seq)
+            to = stream->seq;
+    }
+    tf_image_info_t info;
+    uint64_t first;
+    uint32_t count;
+    if (tf_reader_trades(env->reader, stream->instrument, seq + 1, to, &info, env->trade,
+                         TF_STREAM_TRADES_PER_FRAME, &first, &count) != TF_IMAGE_OK)
+        return NULL;
+    if (count == 0)
+        first = to + 1; /* the history moved past them while we looked */
+    *lost = first - seq - 1;
+    tf_buf_reset(&env->blob);
+    tf_stream_put_trades(stream, env, seq, env->trade, first, count);
+    tf_frame_t *frame = tf_frame_create(TF_FRAME_UPDATE, &env->blob);
+    if (frame != NULL) {
+        frame->prev = seq;
+        frame->seq = first + count - 1;
+    }
+    return frame;
+}
+
+/* ---- emission ---- */
+
+/* The difference from the stream's book to the image's in env->level; NULL with *nothing when no
+ * level differs. */
+static tf_frame_t *book_update(tf_stream_t *stream, tf_stream_env_t *env,
+                               const tf_stream_image_t *image, bool *nothing)
+{
+    size_t changes[2];
+    for (int side = 0; side < 2; side++)
+        changes[side] = tf_difference((tf_side_t)side, stream->book.depth, stream->book.side[side],
+                                      stream->book.count[side], env->level[side],
+                                      image->count[side], env->change[side]);
+    *nothing = changes[0] + changes[1] == 0;
+    if (*nothing)
+        return NULL;
+    uint64_t prev = stream->seq;
+    tf_message_t message = tf_stream_update_message(stream, env, image, prev);
+    message.has_cs = true;
+    message.cs = tf_book_checksum(env->level[0], image->count[0], env->level[1], image->count[1],
+                                  image->info.px_dp, image->info.sz_dp);
+    tf_buf_reset(&env->text);
+    tf_json_book(&env->text, &message, env->change[0], changes[0], env->change[1], changes[1]);
+    tf_frame_t *frame = frame_from_text(env, TF_FRAME_UPDATE);
+    if (frame != NULL)
+        frame->prev = prev;
+    return frame;
+}
+
+static tf_frame_t *latest(tf_stream_t *stream, tf_stream_env_t *env, const tf_stream_image_t *image,
+                          bool *nothing)
+{
+    *nothing = data_same(stream, image);
+    if (*nothing)
+        return NULL;
+    tf_message_t message = tf_stream_update_message(stream, env, image, 0);
+    message.has_prev = false;
+    tf_buf_reset(&env->text);
+    if (stream->channel.kind == TF_KIND_TICKER)
+        tf_json_ticker(&env->text, &message, &image->ticker);
+    else
+        tf_json_bbo(&env->text, &message, &image->bbo);
+    return frame_from_text(env, TF_FRAME_LATEST);
+}
+
+static bool scale_differs(const tf_stream_t *stream, const tf_image_info_t *info)
+{
+    return stream->px_dp != info->px_dp || stream->sz_dp != info->sz_dp;
+}
+
+/* Nothing older is comparable: take the image as it is and tell everybody. */
+static bool emit_reset(tf_stream_t *stream, tf_stream_env_t *env, const tf_stream_image_t *image,
+                       tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+{
+    if (scale_differs(stream, &image->info))
+        new_generation(stream);
+    forget_encoded(stream);
+    take_info(stream, &image->info);
+    take_data(stream, env, image);
+    if (stream->channel.kind == TF_KIND_TRADES)
+        stream->trades.count = 0;
+    stream->told = told_now(env, &image->info);
+    stream->state = TF_STREAM_READY;
+    tf_frame_t *frames[3] = {tf_stream_announce(stream, env), tf_stream_market(stream, env),
+                             tf_stream_snapshot(stream, env)};
+    for (size_t i = 0; i < 3; i++) {
+        if (frames[i] == NULL)
+            return false; /* whoever misses it is behind and gets it in a later turn */
+        out[(*count)++] = tf_frame_ref(frames[i]);
+    }
+    return true;
+}
+
+/* Is the image no continuation of what was emitted? */
+static bool needs_reset(const tf_stream_t *stream, const tf_image_info_t *info)
+{
+    if (stream->state == TF_STREAM_LOADING)
+        return true;
+    return stream->channel.kind != TF_KIND_TRADES &&
+           (scale_differs(stream, info) || info->base_seq > stream->seq);
+}
+
+static tf_stream_result_t emit_data(tf_stream_t *stream, tf_stream_env_t *env,
+                                    const tf_stream_image_t *image,
+                                    tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+{
+    if (image->info.seq == stream->seq)
+        return TF_STREAM_OK;
+    bool nothing = false;
+    tf_frame_t *frame = stream->channel.kind == TF_KIND_BOOK
+                            ? book_update(stream, env, image, &nothing)
+                            : latest(stream, env, image, &nothing);
+    if (nothing)
+        return TF_STREAM_OK;
+    if (count_encoded(env, frame) == NULL)
+        return TF_STREAM_AGAIN;
+    forget_encoded(stream);
+    take_info(stream, &image->info);
+    take_data(stream, env, image);
+    frame->seq = stream->seq;
+    out[(*count)++] = frame;
+    return TF_STREAM_OK;
+}
+
+tf_stream_result_t tf_stream_emit(tf_stream_t *stream, tf_stream_env_t *env,
+                                  tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+{
+    *count = 0;
+    tf_stream_image_t image = {0};
+    if (!image_read(stream, env, &image))
+        return TF_STREAM_AGAIN;
+    if (needs_reset(stream, &image.info))
+        return emit_reset(stream, env, &image, out, count) ? TF_STREAM_OK : TF_STREAM_AGAIN;
+    if (stream->channel.kind == TF_KIND_TRADES && scale_differs(stream, &image.info) &&
+        !rescale_trades(stream, env, &image.info, out, count))
+        return TF_STREAM_AGAIN;
+    tf_told_t told = told_now(env, &image.info);
+    if (told != stream->told) {
+        tf_told_t before = stream->told;
+        stream->told = told;
+        forget_encoded(stream);
+        tf_frame_t *market = tf_stream_market(stream, env);
+        if (market == NULL) {
+            stream->told = before; /* nobody was told: next turn */
+            return TF_STREAM_AGAIN;
+        }
+        out[(*count)++] = tf_frame_ref(market);
+    }
+    return stream->channel.kind == TF_KIND_TRADES ? emit_trades(stream, env, out, count)
+                                                  : emit_data(stream, env, &image, out, count);
+}
+
+/* ---- answers to requests ---- */
+
+bool tf_stream_expect(tf_stream_t *stream, const tf_stream_env_t *env)
+{
+    tf_instrument_view_t view;
+    TF_ASSERT(stream->state == TF_STREAM_LOADING);
+    if (tf_reader_instrument(env->reader, stream->instrument, &view) != TF_IMAGE_OK)
+        return false;
+    if (stream->px_dp != view.info.px_dp || stream->sz_dp != view.info.sz_dp)
+        new_generation(stream);
+    stream->px_dp = view.info.px_dp;
+    stream->sz_dp = view.info.sz_dp;
+    return true;
+}
+
+void tf_stream_describe(const tf_stream_t *stream, const tf_stream_env_t *env,
+                        tf_subscribed_t *entry)
+{
+    *entry = (tf_subscribed_t){.channel = stream->name,
+                               .channel_bytes = stream->name_bytes,
+                               .epoch = env->epoch,
+                               .sid = tf_stream_sid(stream),
+                               .seq = stream->seq,
+                               .px_dp = stream->px_dp,
+                               .sz_dp = stream->sz_dp};
+    if (stream->channel.kind == TF_KIND_BOOK && stream->channel.depth == TF_DEPTH_FULL)
+        entry->depth_max = stream->book.depth;
+}
+
+bool tf_stream_peek(const tf_channel_t *channel, uint32_t instrument, tf_stream_env_t *env,
+                    tf_buf_t *out, bool *published)
+{
+    tf_stream_t stream;
+    tf_stream_image_t image = {0};
+    *published = true;
+    if (!tf_stream_init(&stream, env, channel, instrument))
+        return false;
+    bool ok = image_read(&stream, env, &image);
+    if (ok) {
+        *published = image.info.seq > 0;
+        take_info(&stream, &image.info);
+        take_data(&stream, env, &image);
+        stream.told = told_now(env, &image.info);
+        ok = snapshot_text(&stream, env, false);
+        if (ok && *published)
+            tf_buf_put(out, env->text.data, env->text.bytes);
+    }
+    tf_stream_fini(&stream);
+    return ok;
+}

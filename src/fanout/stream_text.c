@@ -1,0 +1,117 @@
+#include "fanout/stream_text.h"
+
+#include "market/checksum.h"
+
+tf_message_t tf_stream_message(const tf_stream_t *stream, const tf_stream_env_t *env,
+                               tf_message_type_t type)
+{
+    return (tf_message_t){.type = type,
+                          .envelope = true,
+                          .px_dp = stream->px_dp,
+                          .sz_dp = stream->sz_dp,
+                          .state = (tf_market_state_t)(stream->told & 15),
+                          .reason = (tf_market_reason_t)(stream->told >> 4),
+                          .channel = stream->name,
+                          .channel_bytes = stream->name_bytes,
+                          .epoch = env->epoch,
+                          .seq = stream->seq,
+                          .te_ns = stream->te_ns,
+                          .ti_ns = stream->ti_ns,
+                          .tp_ns = stream->tp_ns};
+}
+
+tf_message_t tf_stream_update_message(const tf_stream_t *stream, const tf_stream_env_t *env,
+                                      const tf_stream_image_t *image, uint64_t prev)
+{
+    tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_UPDATE);
+    message.has_prev = true;
+    message.prev = prev;
+    message.seq = image->info.seq;
+    message.te_ns = image->info.te_ns;
+    message.ti_ns = image->info.ti_ns;
+    message.tp_ns = image->info.tp_ns;
+    return message;
+}
+
+void tf_stream_put_snapshot(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope)
+{
+    tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_SNAPSHOT);
+    message.envelope = envelope;
+    if (stream->channel.kind == TF_KIND_TICKER) {
+        tf_json_ticker(&env->text, &message, &stream->ticker);
+    } else if (stream->channel.kind == TF_KIND_BBO) {
+        tf_json_bbo(&env->text, &message, &stream->bbo);
+    } else {
+        const tf_stream_book_t *book = &stream->book;
+        message.has_cs = true;
+        message.cs = tf_book_checksum(book->side[0], book->count[0], book->side[1], book->count[1],
+                                      stream->px_dp, stream->sz_dp);
+        tf_json_book(&env->text, &message, book->side[0], book->count[0], book->side[1],
+                     book->count[1]);
+    }
+}
+
+void tf_stream_put_state(const tf_stream_t *stream, tf_stream_env_t *env)
+{
+    tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_STATE);
+    tf_instrument_view_t view;
+    message.te_ns = TF_TIME_NONE;
+    if (env->lost)
+        message.ti_ns = message.tp_ns = env->lost_ns;
+    else if (tf_reader_instrument(env->reader, stream->instrument, &view) == TF_IMAGE_OK)
+        message.ti_ns = message.tp_ns = view.since_ns;
+    tf_buf_reset(&env->text);
+    tf_json_state(&env->text, &message);
+}
+
+static void put_gap(const tf_stream_t *stream, tf_stream_env_t *env, bool at_venue, uint64_t from,
+                    uint64_t to, uint64_t count)
+{
+    tf_buf_reset(&env->text);
+    tf_json_gap(&env->text, stream->name, stream->name_bytes, at_venue, from, to, count);
+    tf_frame_put_text(&env->blob, &env->text);
+    tf_count(env->stats, gap_notices_total, 1);
+}
+
+static void put_run(const tf_stream_t *stream, tf_stream_env_t *env, const tf_trade_t *trades,
+                    uint64_t first, uint32_t count)
+{
+    if (count == 0)
+        return;
+    tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_UPDATE);
+    message.has_prev = true;
+    message.prev = first - 1;
+    message.seq = first + count - 1;
+    message.te_ns = trades[count - 1].te_ns;
+    message.ti_ns = trades[count - 1].ti_ns;
+    tf_buf_reset(&env->text);
+    tf_json_trades(&env->text, &message, trades, count);
+    tf_frame_put_text(&env->blob, &env->text);
+}
+
+void tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
+                          const tf_trade_t *trades, uint64_t first, uint32_t count)
+{
+    if (first > prev + 1)
+        put_gap(stream, env, false, prev, first - 1, first - prev - 1);
+    uint32_t start = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (trades[i].gap_before == 0)
+            continue;
+        put_run(stream, env, trades + start, first + start, i - start);
+        put_gap(stream, env, true, first + i - 1, first + i - 1, trades[i].gap_before);
+        start = i;
+    }
+    put_run(stream, env, trades + start, first + start, count - start);
+}
+
+uint64_t tf_stream_sid(const tf_stream_t *stream)
+{
+    static const uint32_t depths[] = {TF_DEPTH_NONE, 1, 10, 25, 50, 200, 1000, TF_DEPTH_FULL};
+    uint64_t depth = 0;
+    while (depths[depth] != stream->channel.depth)
+        depth++;
+    return (uint64_t)stream->instrument << 19 | (uint64_t)stream->px_dp << 14 |
+           (uint64_t)stream->sz_dp << 9 | (uint64_t)stream->channel.kind << 6 |
+           (uint64_t)stream->channel.rate << 3 | depth;
+}

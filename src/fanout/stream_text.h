@@ -1,0 +1,40 @@
+/*
+ * stream_text: a stream's messages as text, in the encoding of its subscribers. Used by stream.c
+ * only: this is where the second encoding will go.
+ */
+#pragma once
+
+#include "fanout/stream.h"
+
+/* One read of the image, as far as the kind needs it; a book's levels are in env->level. */
+typedef struct tf_stream_image {
+    tf_image_info_t info;
+    uint32_t count[2];
+    tf_bbo_t bbo;
+    tf_ticker_t ticker;
+} tf_stream_image_t;
+
+/* A message about the stream's last emitted state. */
+tf_message_t tf_stream_message(const tf_stream_t *stream, const tf_stream_env_t *env,
+                               tf_message_type_t type);
+
+/* An update that leads to the image. */
+tf_message_t tf_stream_update_message(const tf_stream_t *stream, const tf_stream_env_t *env,
+                                      const tf_stream_image_t *image, uint64_t prev);
+
+/* Append to env->text: the snapshot of a book, bbo or ticker; the state message (text is reset
+ * first). */
+void tf_stream_put_snapshot(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope);
+void tf_stream_put_state(const tf_stream_t *stream, tf_stream_env_t *env);
+
+/*
+ * Append to env->blob the messages that bring a subscription at `prev` to the trades numbered first
+ * .. first + count - 1: a server gap notice when first > prev + 1, a venue gap notice before each
+ * trade whose predecessors the venue never sent, and the trades between.
+ */
+void tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
+                          const tf_trade_t *trades, uint64_t first, uint32_t count);
+
+/* The stream's number, the same in every thread and process of an epoch: instrument, kind, depth,
+ * rate and scale packed into 40 bits. */
+uint64_t tf_stream_sid(const tf_stream_t *stream);

@@ -1,0 +1,251 @@
+#include "http/metrics.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "market/state.h"
+#include "ws/frame.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NUMBER_BYTES_MAX = 32, STATM_BYTES_MAX = 256 };
+
+/* ---- lines ---- */
+
+static void head_put(tf_buf_t *out, const char *name, const char *text, bool counter)
+{
+    tf_buf_lit(out, "# HELP tickfan_");
+    tf_buf_text(out, name);
+    tf_buf_lit(out, " ");
+    tf_buf_text(out, text);
+    tf_buf_lit(out, "\n# TYPE tickfan_");
+    tf_buf_text(out, name);
+    tf_buf_text(out, counter ? " counter\n" : " gauge\n");
+}
+
+/* name="value", escaped as the format asks: backslash, quote, line feed. */
+static void label_put(tf_buf_t *out, const char *name, const char *value)
+{
+    tf_buf_text(out, name);
+    tf_buf_lit(out, "=\"");
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at == '\n') {
+            tf_buf_lit(out, "\\n");
+            continue;
+        }
+        if (*at == '\\' || *at == '"')
+            tf_buf_lit(out, "\\");
+        tf_buf_put(out, at, 1);
+    }
+    tf_buf_lit(out, "\"");
+}
+
+/* The start of a sample with labels; the caller adds them and ends with sample_end(). */
+static void sample_begin(tf_buf_t *out, const char *name)
+{
+    tf_buf_lit(out, "tickfan_");
+    tf_buf_text(out, name);
+    tf_buf_lit(out, "{");
+}
+
+static void sample_end(tf_buf_t *out, uint64_t value)
+{
+    tf_buf_lit(out, "} ");
+    tf_buf_uint(out, value);
+    tf_buf_lit(out, "\n");
+}
+
+/* A gauge without labels. */
+static void gauge_put(tf_buf_t *out, const char *name, const char *text, uint64_t value)
+{
+    head_put(out, name, text, false);
+    tf_buf_lit(out, "tickfan_");
+    tf_buf_text(out, name);
+    tf_buf_lit(out, " ");
+    tf_buf_uint(out, value);
+    tf_buf_lit(out, "\n");
+}
+
+/* ---- the process ---- */
+
+/* Pages from the second figure of /proc/self/statm (proc(5)); false when it can't be read. */
+static bool resident_bytes(uint64_t *bytes)
+{
+    char text[STATM_BYTES_MAX];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    if (got <= 0)
+        return false;
+    text[got] = '\0';
+    const char *resident = strchr(text, ' ');
+    if (resident == NULL)
+        return false;
+    *bytes = strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return true;
+}
+
+static bool open_fds(uint64_t *count)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL)
+        return false;
+    uint64_t entries = 0;
+    /* This thread alone has the stream: readdir is safe (readdir(3), ATTRIBUTES). */
+    while (readdir(folder) != NULL) // NOLINT(concurrency-mt-unsafe)
+        entries++;
+    (void)closedir(folder);
+    *count = entries > 3 ? entries - 3 : 0; /* "." and "..", and the folder's own descriptor */
+    return true;
+}
+
+static void process_put(tf_buf_t *out)
+{
+    gauge_put(out, "up", "1 while the process answers", 1);
+    head_put(out, "build_info", "The version of the program, as a label", false);
+    sample_begin(out, "build_info");
+    label_put(out, "version", TF_VERSION);
+    sample_end(out, 1);
+    uint64_t value = 0;
+    if (resident_bytes(&value))
+        gauge_put(out, "process_resident_memory_bytes", "Resident memory, shared memory included",
+                  value);
+    if (open_fds(&value))
+        gauge_put(out, "process_open_fds", "Open file descriptors", value);
+    gauge_put(out, "memory_in_use_bytes", "Memory that the program's own code allocated and holds",
+              tf_mem_in_use_bytes());
+}
+
+/* ---- the region ---- */
+
+static void heartbeat_put(tf_buf_t *out, int64_t age_ns)
+{
+    char seconds[NUMBER_BYTES_MAX];
+    head_put(out, "region_heartbeat_age_seconds", "Time since the writer of the region said alive",
+             false);
+    (void)snprintf(seconds, sizeof seconds, "%lld.%09lld", (long long)(age_ns / TF_NS_PER_S),
+                   (long long)(age_ns % TF_NS_PER_S));
+    tf_buf_lit(out, "tickfan_region_heartbeat_age_seconds ");
+    tf_buf_text(out, seconds);
+    tf_buf_lit(out, "\n");
+}
+
+static void markets_put(tf_buf_t *out, const tf_watch_view_t *view)
+{
+    if (view->venue_count == 0)
+        return;
+    head_put(out, "markets", "Markets by venue and state; all are stale while ingest is lost",
+             false);
+    for (uint32_t i = 0; i < view->venue_count; i++) {
+        const tf_watch_venue_t *venue = &view->venue[i];
+        for (int state = 0; state < TF_WATCH_STATES; state++) {
+            sample_begin(out, "markets");
+            label_put(out, "venue", venue->name);
+            tf_buf_lit(out, ",");
+            label_put(out, "state", tf_market_state_text((tf_market_state_t)state));
+            sample_end(out, venue->markets[state]);
+        }
+    }
+}
+
+static void region_put(tf_buf_t *out, const char *region, const tf_watch_view_t *view)
+{
+    if (view->health == TF_WATCH_ABSENT)
+        return;
+    char epoch[9];
+    tf_epoch_text(view->epoch, epoch);
+    head_put(out, "region_info", "The region that is read: its name and epoch, as labels", false);
+    sample_begin(out, "region_info");
+    label_put(out, "region", region);
+    tf_buf_lit(out, ",");
+    label_put(out, "epoch", epoch);
+    sample_end(out, 1);
+    heartbeat_put(out, view->heartbeat_age_ns);
+    gauge_put(out, "instruments", "Instruments in the region", view->instruments);
+    markets_put(out, view);
+}
+
+/* ---- the threads ---- */
+
+static bool is_counter(const char *name)
+{
+    static const char ending[] = "_total";
+    size_t bytes = strlen(name);
+    return bytes >= sizeof ending - 1 && strcmp(name + bytes - (sizeof ending - 1), ending) == 0;
+}
+
+static void stats_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t thread_count)
+{
+    for (int stat = 0; stat < TF_STAT_COUNT; stat++) {
+        const char *name = tf_stat_name((tf_stat_t)stat);
+        head_put(out, name, tf_stat_text((tf_stat_t)stat), is_counter(name));
+        for (uint32_t i = 0; i < thread_count; i++) {
+            sample_begin(out, name);
+            label_put(out, "thread", threads[i].name);
+            sample_end(out, tf_stats_get(threads[i].stats, (tf_stat_t)stat));
+        }
+    }
+}
+
+/* The rows of close.def by their lower-case names: two of them may share a code. */
+static const char *close_name(tf_ws_close_t reason, char out[NUMBER_BYTES_MAX])
+{
+    static const char *const rows[TF_WS_CLOSE_COUNT] = {
+#define TF_WS_CLOSE(name, code, text) [TF_WS_CLOSE_##name] = #name,
+#include "ws/close.def"
+#undef TF_WS_CLOSE
+    };
+    size_t bytes = 0;
+    for (; rows[reason][bytes] != '\0' && bytes < NUMBER_BYTES_MAX - 1; bytes++)
+        out[bytes] = (char)tolower((unsigned char)rows[reason][bytes]);
+    out[bytes] = '\0';
+    return out;
+}
+
+static void closes_of_thread_put(tf_buf_t *out, const tf_http_thread_t *thread)
+{
+    for (int reason = TF_WS_CLOSE_NONE + 1; reason < TF_WS_CLOSE_COUNT; reason++) {
+        char name[NUMBER_BYTES_MAX];
+        char code[NUMBER_BYTES_MAX];
+        (void)snprintf(code, sizeof code, "%u", tf_ws_close_code((tf_ws_close_t)reason));
+        sample_begin(out, "closes_total");
+        label_put(out, "thread", thread->name);
+        tf_buf_lit(out, ",");
+        label_put(out, "code", code);
+        tf_buf_lit(out, ",");
+        label_put(out, "reason", close_name((tf_ws_close_t)reason, name));
+        sample_end(out, atomic_load_explicit(&thread->closes[reason], memory_order_relaxed));
+    }
+}
+
+static void closes_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t thread_count)
+{
+    bool headed = false;
+    for (uint32_t i = 0; i < thread_count; i++) {
+        if (threads[i].closes == NULL)
+            continue;
+        if (!headed)
+            head_put(out, "closes_total", "Client connections closed by the server, by reason",
+                     true);
+        headed = true;
+        closes_of_thread_put(out, &threads[i]);
+    }
+}
+
+void tf_metrics_write(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t thread_count,
+                      const char *region, const tf_watch_view_t *view)
+{
+    process_put(out);
+    region_put(out, region, view);
+    if (thread_count == 0)
+        return;
+    stats_put(out, threads, thread_count);
+    closes_put(out, threads, thread_count);
+}

@@ -1,0 +1,53 @@
+/*
+ * watch: the HTTP thread's eye on the region. Attaches when somebody asks and the region is there,
+ * follows it into a new epoch, and counts its markets. One thread; never waits.
+ */
+#pragma once
+
+#include <tickfan/event.h>
+#include <tickfan/reader.h>
+
+#include <stdint.h>
+
+enum {
+    TF_WATCH_STATES = TF_STATE_HALTED + 1,
+    TF_WATCH_VENUES_MAX = 64, /* the last row, "other", takes whatever comes after 63 names */
+};
+
+typedef enum tf_watch_health {
+    TF_WATCH_ABSENT, /* no region under that name, or none that can be read */
+    TF_WATCH_ALIVE,
+    TF_WATCH_LOST,   /* no heartbeat for longer than lost_ns */
+    TF_WATCH_CLOSED, /* the writer closed it in order, and no other has come */
+} tf_watch_health_t;
+
+typedef struct tf_watch {
+    const char *region; /* name; the caller's, outlives the watch */
+    int64_t lost_ns;
+    tf_reader_t *reader; /* NULL while absent */
+} tf_watch_t;
+
+typedef struct tf_watch_venue {
+    char name[TF_VENUE_BYTES_MAX]; /* [a-z0-9_]; "invalid" for a name that is none */
+    uint32_t markets[TF_WATCH_STATES];
+} tf_watch_venue_t;
+
+/* What a look saw. All but `health` is zero while absent. */
+typedef struct tf_watch_view {
+    tf_watch_health_t health;
+    uint64_t epoch;
+    int64_t heartbeat_age_ns; /* >= 0 */
+    uint32_t instruments;
+    uint32_t live; /* markets that are live; 0 unless `health` is ALIVE */
+    uint32_t venue_count;
+    tf_watch_venue_t venue[TF_WATCH_VENUES_MAX];
+} tf_watch_view_t;
+
+/*
+ * Attach if need be and count. While the writer is lost or gone every market counts as stale, as
+ * clients are told: what the image says of it is old. A market whose entry is being written at that
+ * very moment, over several tries, is left out of the counts.
+ */
+void tf_watch_look(tf_watch_t *watch, int64_t now_mono_ns, tf_watch_view_t *view);
+
+void tf_watch_fini(tf_watch_t *watch);

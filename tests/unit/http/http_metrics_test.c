@@ -1,0 +1,350 @@
+/* What /healthz, /readyz and /metrics tell, from a real region and real counters. */
+#include "kit/kit.h"
+
+#include "unit/http/exposition.h"
+#include "unit/http/server_kit.h"
+
+enum { MANY_THREADS = TF_HTTP_THREADS_MAX };
+
+/* The page, read strictly. The reply must outlive the page. */
+static t_exposition_t *page_get(t_reply_t *reply)
+{
+    static t_exposition_t page;
+    *reply = t_get(port, "/metrics");
+    assert_int_equal(reply->status, 200);
+    t_exposition_read(&page, reply->body);
+    assert_string_equal(page.wrong, "");
+    return &page;
+}
+
+static void assert_series(const t_exposition_t *page, const char *text, double value)
+{
+    const double *found = t_series(page, text);
+    double got = found == NULL ? -1.0 : *found;
+    if (got != value)
+        print_error("%s: expected %g, got %g\n", text, value, got);
+    assert_true(got == value);
+}
+
+/* ---- health and readiness ---- */
+
+static void healthz_is_ok_even_without_a_region(void **state)
+{
+    (void)state;
+    t_expect(port, "/healthz", 200, "ok\n");
+}
+
+static void readyz_says_when_there_is_no_region(void **state)
+{
+    (void)state;
+    t_expect(port, "/readyz", 503, "no region\n");
+}
+
+static void readyz_follows_the_markets_of_a_region_that_came_later(void **state)
+{
+    (void)state;
+    t_expect(port, "/readyz", 503, "no region\n");
+    region_up();
+    t_expect(port, "/readyz", 503, "no live market\n");
+    uint32_t market = t_region_live(&region, "BTC-USD");
+    t_expect(port, "/readyz", 200, "ok\n");
+    const tf_market_state_t others[] = {TF_STATE_RESYNC, TF_STATE_STALE, TF_STATE_HALTED};
+    for (size_t i = 0; i < 3; i++) {
+        tf_region_put_state(region.region, market, others[i], TF_REASON_VENUE_STATUS, t_stamp);
+        t_expect(port, "/readyz", 503, "no live market\n");
+    }
+}
+
+static void readyz_says_for_how_long_there_was_no_heartbeat(void **state)
+{
+    (void)state;
+    region_up();
+    (void)t_region_live(&region, "BTC-USD");
+    tf_region_heartbeat(region.region, mono_now_ns() - lost_ns - 7 * TF_NS_PER_S);
+    t_reply_t reply = t_get(port, "/readyz");
+    assert_int_equal(reply.status, 503);
+    static const char expected[] = "ingest lost: no heartbeat for ";
+    assert_int_equal(strncmp(reply.body, expected, strlen(expected)), 0);
+    char *end;
+    long long age_ms = strtoll(reply.body + strlen(expected), &end, 10);
+    assert_string_equal(end, " ms\n");
+    long long least_ms = (lost_ns + 7 * TF_NS_PER_S) / TF_NS_PER_MS;
+    assert_in_range(age_ms, least_ms, least_ms + 60000);
+    t_reply_free(&reply);
+    tf_region_heartbeat(region.region, mono_now_ns());
+    t_expect(port, "/readyz", 200, "ok\n");
+}
+
+static void readyz_says_that_the_region_was_closed_and_finds_its_successor(void **state)
+{
+    (void)state;
+    region_up();
+    (void)t_region_live(&region, "BTC-USD");
+    t_expect(port, "/readyz", 200, "ok\n");
+    tf_region_close(region.region, false);
+    /* The server may look for a successor only once per lost_ns, so let it find one at once. */
+    region_up();
+    t_expect(port, "/readyz", 503, "no live market\n");
+    (void)t_region_live(&region, "ETH-USD");
+    t_expect(port, "/readyz", 200, "ok\n");
+    tf_region_close(region.region, true);
+    region.region = NULL;
+    t_expect(port, "/readyz", 503, "ingest lost: its region is closed\n");
+    t_region_erase(region.name);
+}
+
+static void draining_comes_before_every_other_reason(void **state)
+{
+    (void)state;
+    region_up();
+    (void)t_region_live(&region, "BTC-USD");
+    t_expect(port, "/readyz", 200, "ok\n");
+    tf_http_drain(http);
+    t_expect(port, "/readyz", 503, "draining\n");
+    t_expect(port, "/healthz", 200, "ok\n");
+}
+
+/* ---- metrics ---- */
+
+static void every_counter_appears_once_per_thread_with_its_value(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TF_STAT_COUNT; i++) {
+        tf_stats_set(&stats[0], (tf_stat_t)i, 1000 + (uint64_t)i);
+        tf_stats_set(&stats[1], (tf_stat_t)i, 2000 + (uint64_t)i);
+    }
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    for (int i = 0; i < TF_STAT_COUNT; i++) {
+        char text[128];
+        const char *name = tf_stat_name((tf_stat_t)i);
+        (void)snprintf(text, sizeof text, "tickfan_%s{thread=\"ingest\"}", name);
+        assert_series(page, text, 1000 + i);
+        (void)snprintf(text, sizeof text, "tickfan_%s{thread=\"fanout-0\"}", name);
+        assert_series(page, text, 2000 + i);
+    }
+    t_reply_free(&reply);
+}
+
+static void a_name_that_ends_with_total_is_a_counter_and_any_other_a_gauge(void **state)
+{
+    (void)state;
+    region_up();
+    (void)t_region_live(&region, "BTC-USD");
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_true(page->families > TF_STAT_COUNT);
+    for (size_t i = 0; i < page->families; i++) {
+        const char *name = page->family[i];
+        assert_int_equal(strncmp(name, "tickfan_", 8), 0);
+        bool total = strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0;
+        assert_string_equal(page->type[i], total ? "counter" : "gauge");
+    }
+    t_reply_free(&reply);
+}
+
+static void closes_are_told_by_code_and_reason(void **state)
+{
+    (void)state;
+    atomic_store(&closes[TF_WS_CLOSE_POLICY], 3);
+    atomic_store(&closes[TF_WS_CLOSE_NO_PONG], 4);
+    atomic_store(&closes[TF_WS_CLOSE_TOO_SLOW], 5);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    const char *const told[] = {
+        "tickfan_closes_total{thread=\"fanout-0\",code=\"1008\",reason=\"policy\"}",
+        "tickfan_closes_total{thread=\"fanout-0\",code=\"1008\",reason=\"no_pong\"}",
+        "tickfan_closes_total{thread=\"fanout-0\",code=\"4408\",reason=\"too_slow\"}",
+        "tickfan_closes_total{thread=\"fanout-0\",code=\"1000\",reason=\"normal\"}",
+    };
+    assert_series(page, told[0], 3);
+    assert_series(page, told[1], 4);
+    assert_series(page, told[2], 5);
+    assert_series(page, told[3], 0);
+    t_reply_free(&reply);
+}
+
+static uint32_t market_of(const char *venue, const char *symbol, tf_market_state_t market_state)
+{
+    tf_instrument_t instrument = t_instrument(symbol, 2, 8);
+    (void)snprintf(instrument.venue, sizeof instrument.venue, "%s", venue);
+    uint32_t index = UINT32_MAX;
+    assert_int_equal(tf_region_instrument_add(region.region, &instrument, t_stamp, &index), TF_OK);
+    tf_region_put_state(region.region, index, market_state,
+                        market_state == TF_STATE_LIVE ? TF_REASON_NONE : TF_REASON_VENUE_STATUS,
+                        t_stamp);
+    return index;
+}
+
+static void markets_are_counted_by_venue_and_state(void **state)
+{
+    (void)state;
+    region.config.instruments_max = 8;
+    region_up();
+    (void)market_of("coinbase", "BTC-USD", TF_STATE_LIVE);
+    (void)market_of("sim", "BTC-USD", TF_STATE_LIVE);
+    (void)market_of("coinbase", "ETH-USD", TF_STATE_LIVE);
+    (void)market_of("coinbase", "SOL-USD", TF_STATE_HALTED);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_instruments", 4);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"live\"}", 2);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"halted\"}", 1);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"stale\"}", 0);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"resync\"}", 0);
+    assert_series(page, "tickfan_markets{venue=\"sim\",state=\"live\"}", 1);
+    t_reply_free(&reply);
+}
+
+static void markets_of_a_lost_region_are_stale(void **state)
+{
+    (void)state;
+    region_up();
+    (void)market_of("coinbase", "BTC-USD", TF_STATE_LIVE);
+    (void)market_of("coinbase", "ETH-USD", TF_STATE_HALTED);
+    tf_region_heartbeat(region.region, mono_now_ns() - lost_ns - TF_NS_PER_S);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"live\"}", 0);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"stale\"}", 2);
+    const double *age = t_series(page, "tickfan_region_heartbeat_age_seconds");
+    assert_non_null(age);
+    assert_true(*age >= 3601 && *age < 3661);
+    t_reply_free(&reply);
+}
+
+static void more_venues_than_rows_are_counted_as_other(void **state)
+{
+    (void)state;
+    region.config.instruments_max = 80;
+    region_up();
+    for (int i = 0; i < 80; i++) {
+        char venue[TF_VENUE_BYTES_MAX];
+        (void)snprintf(venue, sizeof venue, "venue%d", i);
+        (void)market_of(venue, "BTC-USD", TF_STATE_LIVE);
+    }
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_markets{venue=\"venue62\",state=\"live\"}", 1);
+    assert_null(t_series(page, "tickfan_markets{venue=\"venue63\",state=\"live\"}"));
+    assert_series(page, "tickfan_markets{venue=\"other\",state=\"live\"}", 17);
+    t_reply_free(&reply);
+}
+
+static void a_venue_name_can_not_break_the_page(void **state)
+{
+    (void)state;
+    region_up();
+    (void)market_of("a\"} 1\n#\\", "BTC-USD", TF_STATE_LIVE);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_markets{venue=\"invalid\",state=\"live\"}", 1);
+    t_reply_free(&reply);
+}
+
+static void the_process_and_the_region_introduce_themselves(void **state)
+{
+    (void)state;
+    region_up();
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    char epoch[9];
+    char text[256];
+    tf_epoch_text(tf_region_epoch(region.region), epoch);
+    (void)snprintf(text, sizeof text, "tickfan_region_info{region=\"%s\",epoch=\"%s\"}",
+                   region.name, epoch);
+    assert_series(page, text, 1);
+    assert_series(page, "tickfan_up", 1);
+    assert_non_null(strstr(reply.body, "\ntickfan_build_info{version=\""));
+    const double *rss = t_series(page, "tickfan_process_resident_memory_bytes");
+    assert_true(rss != NULL && *rss > 1e6);
+    const double *memory = t_series(page, "tickfan_memory_in_use_bytes");
+    assert_true(memory != NULL && *memory > 0);
+    /* Since then this test's client and the server's end of it were closed, or are about to be. */
+    const double *fds = t_series(page, "tickfan_process_open_fds");
+    assert_true(fds != NULL && *fds >= 5 && *fds <= (double)fd_count() + 2);
+    t_reply_free(&reply);
+}
+
+static void the_page_is_sound_without_threads_and_without_a_region(void **state)
+{
+    (void)state;
+    tf_http_stop(http);
+    tf_http_config_t config = config_for("127.0.0.1");
+    config.thread_count = 0;
+    start_with(&config);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_up", 1);
+    assert_null(t_series(page, "tickfan_instruments"));
+    t_reply_free(&reply);
+}
+
+static void labels_are_escaped(void **state)
+{
+    (void)state;
+    const tf_http_thread_t odd = {"a\"b\\c\nd", &stats[0], NULL};
+    tf_http_stop(http);
+    tf_http_config_t config = config_for("127.0.0.1");
+    config.threads = &odd;
+    config.thread_count = 1;
+    start_with(&config);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_turns_total{thread=\"a\\\"b\\\\c\\nd\"}", 0);
+    t_reply_free(&reply);
+}
+
+static void a_page_of_many_chunks_reaches_a_client_with_a_small_window(void **state)
+{
+    (void)state;
+    static tf_http_thread_t threads[MANY_THREADS];
+    static char names[MANY_THREADS][16];
+    for (int i = 0; i < MANY_THREADS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "fanout-%d", i);
+        threads[i] = (tf_http_thread_t){names[i], &stats[1], closes};
+    }
+    tf_http_stop(http);
+    tf_http_config_t config = config_for("127.0.0.1");
+    config.threads = threads;
+    config.thread_count = MANY_THREADS;
+    start_with(&config);
+    int small = 4096;
+    int fd = t_socket(AF_INET);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    t_connect_socket(fd, port);
+    t_request(fd, "GET", "/metrics");
+    t_reply_t reply = t_reply_read(fd, false);
+    assert_int_equal(reply.status, 200);
+    assert_true(reply.body_bytes > 100000);
+    static t_exposition_t page;
+    t_exposition_read(&page, reply.body);
+    assert_string_equal(page.wrong, "");
+    assert_series(&page, "tickfan_turns_total{thread=\"fanout-63\"}", 0);
+    t_reply_free(&reply);
+    (void)close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        served(healthz_is_ok_even_without_a_region),
+        served(readyz_says_when_there_is_no_region),
+        served(readyz_follows_the_markets_of_a_region_that_came_later),
+        served(readyz_says_for_how_long_there_was_no_heartbeat),
+        served(readyz_says_that_the_region_was_closed_and_finds_its_successor),
+        served(draining_comes_before_every_other_reason),
+        served(every_counter_appears_once_per_thread_with_its_value),
+        served(a_name_that_ends_with_total_is_a_counter_and_any_other_a_gauge),
+        served(closes_are_told_by_code_and_reason),
+        served(markets_are_counted_by_venue_and_state),
+        served(markets_of_a_lost_region_are_stale),
+        served(more_venues_than_rows_are_counted_as_other),
+        served(a_venue_name_can_not_break_the_page),
+        served(the_process_and_the_region_introduce_themselves),
+        served(the_page_is_sound_without_threads_and_without_a_region),
+        served(labels_are_escaped),
+        served(a_page_of_many_chunks_reaches_a_client_with_a_small_window),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -25,8 +25,8 @@ typedef struct tf_reader tf_reader_t;
 typedef enum tf_poll {
     TF_POLL_EMPTY,  /* nothing new */
     TF_POLL_EVENT,  /* *event points to one whole record */
-    TF_POLL_LAPPED, /* the writer overtook this reader (or left a record that can't be): it now stands
-                       at the newest event */
+    TF_POLL_LAPPED, /* the writer overtook this reader (or left a record that can't be): it now
+                       stands at the newest event */
 } tf_poll_t;
 
 typedef enum tf_reader_from {
@@ -96,6 +96,9 @@ void tf_epoch_text(uint64_t epoch, char out[9]);
 /* Is the writer alive? `now_mono_ns` is CLOCK_MONOTONIC. Costs no system call except about every
  * `timeout_ns`, when a reader of a silent region looks whether the name leads to a new file. */
 tf_reader_health_t tf_reader_health(tf_reader_t *reader, int64_t now_mono_ns, int64_t timeout_ns);
+
+/* How long ago the writer last said that it is alive; never negative. */
+int64_t tf_reader_heartbeat_age_ns(const tf_reader_t *reader, int64_t now_mono_ns);
 
 /* Image reads: one consistent copy each. Out-parameters are written on TF_IMAGE_OK only. */
 tf_image_result_t tf_reader_instrument(tf_reader_t *reader, uint32_t index,

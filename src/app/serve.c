@@ -11,11 +11,12 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { MIB = 1 << 20, FDS_SPARE = 64 };
+enum { MIB = 1 << 20, FDS_SPARE = 64, AUTHORITY_BYTES_MAX = TF_ADDRESS_BYTES_MAX + 16 };
 
 /* Everything that runs, in the order in which it is built. */
 typedef struct serve {
@@ -198,26 +199,33 @@ static tf_status_t build(serve_t *self)
     return status;
 }
 
-static const char *bracket(const char *address, const char *text)
+/* "ADDRESS:PORT" as in a URL. */
+static const char *authority(const char *address, uint16_t port, char out[AUTHORITY_BYTES_MAX])
 {
-    return strchr(address, ':') != NULL ? text : "";
+    bool v6 = strchr(address, ':') != NULL;
+    (void)snprintf(out, AUTHORITY_BYTES_MAX, v6 ? "[%s]:%u" : "%s:%u", address, port);
+    return out;
 }
 
 /* What a person does next, on stdout; everything else is a log line on stderr. */
 static void tell(const serve_t *self)
 {
-    if (self->options->command == TF_COMMAND_SERVE) {
-        const char *open = bracket(self->ws_address, "[");
-        const char *shut = bracket(self->ws_address, "]");
-        (void)printf("WebSocket  ws://%s%s%s:%u/v1/ws\n", open, self->ws_address, shut,
-                     self->ws_port);
-    }
+    char text[AUTHORITY_BYTES_MAX];
+    const char *region = self->options->region.text;
+    bool serves = self->options->command == TF_COMMAND_SERVE;
+    if (serves)
+        (void)printf("WebSocket  ws://%s/v1/ws\n",
+                     authority(self->ws_address, self->ws_port, text));
     if (self->http != NULL)
-        (void)printf("HTTP       http://%s%s%s:%u/  (/metrics /healthz /readyz)\n",
-                     bracket(self->http_address, "["), self->http_address,
-                     bracket(self->http_address, "]"), self->http_port);
-    (void)printf("Region     %s  (tickfan tap --region %s)\n", self->options->region.text,
-                 self->options->region.text);
+        (void)printf("HTTP       http://%s/  (/metrics /healthz /readyz)\n",
+                     authority(self->http_address, self->http_port, text));
+    (void)printf("Try        tickfan tap --region %s\n", region);
+    if (serves)
+        (void)printf("           python3 -m websockets ws://%s/v1/ws   and paste:\n"
+                     "           {\"id\":1,\"method\":\"get_instruments\"}\n"
+                     "           {\"id\":2,\"method\":\"subscribe\",\"params\":{\"channels\":"
+                     "[\"bbo.VENUE.BTC-USD\"]}}\n",
+                     authority(self->ws_address, self->ws_port, text));
     (void)fflush(stdout);
 }
 

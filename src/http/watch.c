@@ -1,7 +1,6 @@
 #include "http/watch.h"
 
 #include "market/instrument.h"
-#include "region/reader_inside.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,14 +37,6 @@ static tf_watch_health_t attach(tf_watch_t *watch, int64_t now_mono_ns)
         }
     }
     return TF_WATCH_ABSENT; /* replaced twice within one look: the next look sees it settled */
-}
-
-/* The public reader tells whether the heart beats, not when it did last. */
-static int64_t heartbeat_age_ns(const tf_reader_t *reader, int64_t now_mono_ns)
-{
-    uint64_t beat = atomic_load_explicit(&reader->header->heartbeat_mono_ns, memory_order_acquire);
-    /* A beat that came after `now` was read is no older than now. */
-    return beat < (uint64_t)now_mono_ns ? (int64_t)((uint64_t)now_mono_ns - beat) : 0;
 }
 
 static bool instrument_read(tf_reader_t *reader, uint32_t index, tf_instrument_view_t *out)
@@ -89,7 +80,7 @@ void tf_watch_look(tf_watch_t *watch, int64_t now_mono_ns, tf_watch_view_t *view
     if (view->health == TF_WATCH_ABSENT)
         return;
     view->epoch = tf_reader_epoch(watch->reader);
-    view->heartbeat_age_ns = heartbeat_age_ns(watch->reader, now_mono_ns);
+    view->heartbeat_age_ns = tf_reader_heartbeat_age_ns(watch->reader, now_mono_ns);
     view->instruments = tf_reader_instrument_count(watch->reader);
     for (uint32_t i = 0; i < view->instruments; i++) {
         tf_instrument_view_t instrument;

@@ -47,10 +47,46 @@ static tf_level_t level_get(const tf_layout_t *layout, const tf_image_book_t *bo
     return level;
 }
 
-static void level_move(const tf_layout_t *layout, tf_image_book_t *book, unsigned side,
-                       uint64_t from, uint64_t to)
+/*
+ * Half of what publishing a change costs is moving levels by one slot, some hundreds of them when
+ * the image is deep. Slots count modulo book_slots, so the levels lie in at most two runs with one
+ * step over the seam between them; within a run the loop is bare.
+ */
+static void levels_move_down(const tf_layout_t *layout, tf_image_book_t *book, unsigned side,
+                             uint64_t first, uint64_t count)
 {
-    level_put(layout, book, side, to, level_get(layout, book, side, from));
+    _Atomic uint64_t *words = &book->level[tf_layout_level_word(layout, side, 0)];
+    uint64_t mask = layout->book_slots - 1U;
+    while (count > 0) {
+        uint64_t from = first & mask;
+        uint64_t to_end = mask + 1 - from;
+        uint64_t run = from == 0 ? 1 : count < to_end ? count : to_end;
+        _Atomic uint64_t *to = &words[((first - 1) & mask) * 2];
+        for (uint64_t i = 0; i < run; i++) {
+            tf_word_put(&to[i * 2], tf_word_get(&words[(from + i) * 2]));
+            tf_word_put(&to[i * 2 + 1], tf_word_get(&words[(from + i) * 2 + 1]));
+        }
+        first += run;
+        count -= run;
+    }
+}
+
+static void levels_move_up(const tf_layout_t *layout, tf_image_book_t *book, unsigned side,
+                           uint64_t first, uint64_t count)
+{
+    _Atomic uint64_t *words = &book->level[tf_layout_level_word(layout, side, 0)];
+    uint64_t mask = layout->book_slots - 1U;
+    while (count > 0) {
+        uint64_t last = (first + count - 1) & mask;
+        uint64_t run = last == mask ? 1 : count < last + 1 ? count : last + 1;
+        _Atomic uint64_t *from = &words[(last + 1 - run) * 2];
+        _Atomic uint64_t *to = &words[((last + 2 - run) & mask) * 2];
+        for (uint64_t i = run; i-- > 0;) {
+            tf_word_put(&to[i * 2], tf_word_get(&from[i * 2]));
+            tf_word_put(&to[i * 2 + 1], tf_word_get(&from[i * 2 + 1]));
+        }
+        count -= run;
+    }
 }
 
 /* The levels of one change, or of a snapshot, to be told in records. */
@@ -189,13 +225,11 @@ void tf_region_book_insert(tf_region_t *region, tf_side_t side, uint32_t rank, t
     /* Make room on the side with fewer levels. Slots count modulo book_slots, so a start that goes
      * below 0 is as good as any. */
     if (rank <= edit->count[side] / 2) {
+        levels_move_down(layout, edit->book, side, edit->start[side], rank);
         edit->start[side]--;
-        for (uint64_t slot = edit->start[side]; slot != edit->start[side] + rank; slot++)
-            level_move(layout, edit->book, side, slot + 1, slot);
     } else {
-        uint64_t end = edit->start[side] + edit->count[side];
-        for (uint64_t slot = end; slot != edit->start[side] + rank; slot--)
-            level_move(layout, edit->book, side, slot - 1, slot);
+        levels_move_up(layout, edit->book, side, edit->start[side] + rank,
+                       edit->count[side] - rank);
     }
     level_put(layout, edit->book, side, edit->start[side] + rank, level);
     edit->count[side]++;
@@ -228,13 +262,10 @@ void tf_region_book_remove(tf_region_t *region, tf_side_t side, uint32_t rank, i
     uint64_t gone = edit->start[side] + rank;
     TF_ASSERT(level_get(layout, edit->book, side, gone).px == px);
     if (rank < edit->count[side] / 2) {
-        for (uint64_t slot = gone; slot != edit->start[side]; slot--)
-            level_move(layout, edit->book, side, slot - 1, slot);
+        levels_move_up(layout, edit->book, side, edit->start[side], rank);
         edit->start[side]++;
     } else {
-        uint64_t last = edit->start[side] + edit->count[side] - 1;
-        for (uint64_t slot = gone; slot != last; slot++)
-            level_move(layout, edit->book, side, slot + 1, slot);
+        levels_move_down(layout, edit->book, side, gone + 1, edit->count[side] - rank - 1);
     }
     edit->count[side]--;
     change_add(edit, side, (tf_level_t){.px = px, .sz = 0});

@@ -335,16 +335,19 @@ static bool name_leads_elsewhere(const tf_reader_t *reader)
            (info.st_dev != reader->device || info.st_ino != reader->inode);
 }
 
+int64_t tf_reader_heartbeat_age_ns(const tf_reader_t *reader, int64_t now_mono_ns)
+{
+    uint64_t beat = atomic_load_explicit(&reader->header->heartbeat_mono_ns, memory_order_acquire);
+    /* A beat a little ahead of `now` is a beat that came after `now` was read. */
+    return beat < (uint64_t)now_mono_ns ? (int64_t)((uint64_t)now_mono_ns - beat) : 0;
+}
+
 tf_reader_health_t tf_reader_health(tf_reader_t *reader, int64_t now_mono_ns, int64_t timeout_ns)
 {
     if (reader->replaced)
         return TF_READER_NEW_EPOCH;
-    uint64_t beat = atomic_load_explicit(&reader->header->heartbeat_mono_ns, memory_order_acquire);
     bool closed = tf_word_get(&reader->header->state) == TF_REGION_CLOSED;
-    /* A beat a little ahead of `now` is a beat that came after `now` was read. */
-    bool fresh =
-        beat >= (uint64_t)now_mono_ns || (uint64_t)now_mono_ns - beat <= (uint64_t)timeout_ns;
-    if (fresh && !closed)
+    if (tf_reader_heartbeat_age_ns(reader, now_mono_ns) <= timeout_ns && !closed)
         return TF_READER_ALIVE;
     if (reader->looked_mono_ns == INT64_MIN || now_mono_ns - reader->looked_mono_ns >= timeout_ns) {
         reader->looked_mono_ns = now_mono_ns;

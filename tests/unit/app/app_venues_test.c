@@ -1,0 +1,121 @@
+#include "kit/kit.h"
+
+#include "app/venues.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct rig {
+    tf_stats_t stats;
+    tf_region_t *region;
+    tf_ingest_t *ingest;
+    char recording[512];
+} rig_t;
+
+static rig_t rig;
+
+static void recording_write(void)
+{
+    (void)snprintf(rig.recording, sizeof rig.recording, "%s/a:b.ndjson", t_scratch_dir());
+    FILE *file = fopen(rig.recording, "w");
+    assert_non_null(file);
+    (void)fputs(
+        "{\"type\":\"heartbeat\",\"last_trade_id\":1,\"product_id\":\"BTC-USD\",\"sequence\":2,"
+        "\"time\":\"2026-07-07T22:58:18.000000Z\"}\n",
+        file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    char name[64];
+    tf_log_level_set(TF_LOG_OFF);
+    (void)snprintf(name, sizeof name, "app-venues-%d", (int)getpid());
+    tf_region_config_t config = tf_region_config_default;
+    config.name = name;
+    config.image_depth = 10;
+    config.ring_bytes = 1 << 20;
+    assert_int_equal(tf_region_create(&rig.region, &config, &tf_clock_system, &rig.stats), TF_OK);
+    assert_int_equal(tf_ingest_create(&rig.ingest, rig.region, &tf_clock_system, &rig.stats),
+                     TF_OK);
+    recording_write();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    tf_ingest_destroy(rig.ingest);
+    tf_region_close(rig.region, true);
+    return 0;
+}
+
+static void good(const char *text)
+{
+    if (tf_venue_add(rig.ingest, text) != TF_OK)
+        fail_msg("%s", tf_error_text());
+}
+
+static void bad(const char *text, const char *named)
+{
+    assert_int_not_equal(tf_venue_add(rig.ingest, text), TF_OK);
+    assert_non_null(strstr(tf_error_text(), text));
+    if (strstr(tf_error_text(), named) == NULL)
+        fail_msg("\"%s\" does not name \"%s\"", tf_error_text(), named);
+}
+
+static void simulated_venues_take_keys(void **state)
+{
+    (void)state;
+    good("sim:seed=7,instruments=3,updates_per_s=1.5,trades_per_s=0.5,depth=20,burst_every_s=0,"
+         "burst_factor=2");
+}
+
+static void recordings_take_speed_and_loop_and_names_with_colons(void **state)
+{
+    (void)state;
+    char text[600];
+    static const char *const endings[] = {"", ":speed=max", ":speed=2.5,loop=yes", ":loop=no"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        (void)snprintf(text, sizeof text, "replay:coinbase:%s%s", rig.recording, endings[i]);
+        good(text);
+    }
+}
+
+static void mistakes_are_named(void **state)
+{
+    (void)state;
+    char text[600];
+    bad("", "expected sim");
+    bad("nasdaq", "expected sim");
+    bad("coinbase", "not offered yet");
+    bad("coinbase:BTC-USD", "not offered yet");
+    bad("sim:speed=3", "\"speed=3\"");
+    bad("sim:depth", "\"depth\"");
+    bad("sim:depth=many", "\"depth=many\"");
+    bad("sim:instruments=0", "instruments");
+    bad("replay", "expected sim");
+    bad("replay:coinbase", "replay:VENUE:FILE");
+    bad("replay:nasdaq:/tmp/x", "\"nasdaq\"");
+    bad("replay:coinbase:/no/such/file", "/no/such/file");
+    (void)snprintf(text, sizeof text, "replay:coinbase:%s:speed=0", rig.recording);
+    bad(text, "\"speed=0\"");
+    (void)snprintf(text, sizeof text, "replay:coinbase:%s:loop=maybe", rig.recording);
+    bad(text, "\"loop=maybe\"");
+    (void)snprintf(text, sizeof text, "replay:coinbase:%s:pace=1", rig.recording);
+    bad(text, "\"pace=1\"");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(simulated_venues_take_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(recordings_take_speed_and_loop_and_names_with_colons, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(mistakes_are_named, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

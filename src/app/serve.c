@@ -213,6 +213,8 @@ static void tell(const serve_t *self)
     char text[AUTHORITY_BYTES_MAX];
     const char *region = self->options->region.text;
     bool serves = self->options->command == TF_COMMAND_SERVE;
+    char venue[TF_VENUE_BYTES_MAX];
+    tf_venue_name(self->options->venue[0], venue);
     if (serves)
         (void)printf("WebSocket  ws://%s/v1/ws\n",
                      authority(self->ws_address, self->ws_port, text));
@@ -224,8 +226,8 @@ static void tell(const serve_t *self)
         (void)printf("           python3 -m websockets ws://%s/v1/ws   and paste:\n"
                      "           {\"id\":1,\"method\":\"get_instruments\"}\n"
                      "           {\"id\":2,\"method\":\"subscribe\",\"params\":{\"channels\":"
-                     "[\"bbo.VENUE.BTC-USD\"]}}\n",
-                     authority(self->ws_address, self->ws_port, text));
+                     "[\"bbo.%s.BTC-USD\"]}}\n",
+                     authority(self->ws_address, self->ws_port, text), venue);
     (void)fflush(stdout);
 }
 

@@ -171,6 +171,14 @@ static tf_status_t replay_add(tf_ingest_t *ingest, char *text)
     return add(ingest, &link);
 }
 
+void tf_venue_name(const char *text, char *out)
+{
+    static const char replay[] = "replay:";
+    if (strncmp(text, replay, sizeof replay - 1) == 0)
+        text += sizeof replay - 1;
+    (void)snprintf(out, TF_VENUE_BYTES_MAX, "%.*s", (int)strcspn(text, ":"), text);
+}
+
 tf_status_t tf_venue_add(tf_ingest_t *ingest, const char *text)
 {
     char copy[TEXT_BYTES_MAX];

@@ -8,6 +8,9 @@
 
 #include "ingest/ingest.h"
 
+/* The venue name that clients will see for a --venue text; out has TF_VENUE_BYTES_MAX bytes. */
+void tf_venue_name(const char *text, char *out);
+
 /* Open the source that `text` names and add it. Errors name the text, the key and what is expected.
  */
 TF_MUST_CHECK tf_status_t tf_venue_add(tf_ingest_t *ingest, const char *text);

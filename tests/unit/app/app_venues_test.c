@@ -109,6 +109,16 @@ static void mistakes_are_named(void **state)
     bad(text, "\"pace=1\"");
 }
 
+static void the_name_clients_see_is_known_from_the_text(void **state)
+{
+    (void)state;
+    char name[TF_VENUE_BYTES_MAX];
+    tf_venue_name("sim:seed=1", name);
+    assert_string_equal(name, "sim");
+    tf_venue_name("replay:coinbase:/tmp/x:speed=2", name);
+    assert_string_equal(name, "coinbase");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +126,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(recordings_take_speed_and_loop_and_names_with_colons, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(mistakes_are_named, setup, teardown),
+        cmocka_unit_test(the_name_clients_see_is_known_from_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,10 +22,12 @@ const char *tf_status_text(tf_status_t status)
 
 tf_status_t tf_error(tf_status_t status, const char *format, ...)
 {
+    char text[TRAIL_BYTES]; /* an argument may be the trail itself */
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(trail, sizeof trail, format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    memcpy(trail, text, sizeof trail);
     return status;
 }
 

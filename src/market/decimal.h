@@ -3,7 +3,7 @@
  *
  * A number is an int64 mantissa and a count of decimals ("dp"): "63514.60" is {6351460, 2}. There
  * is no floating point between a venue's text and a client's text, and nothing is ever rounded:
- * what does not fit is an error that the caller counts and shows (DESIGN.md, "Numbers").
+ * what does not fit is an error that the caller counts and shows (ARCHITECTURE.md, "Decisions").
  */
 #pragma once
 

@@ -28,7 +28,7 @@ typedef struct tf_region_config {
     uint64_t ring_bytes;      /* rounded up to a power of two, >= 16 * TF_EVENT_BYTES_MAX */
 } tf_region_config_t;
 
-/* The values of DESIGN.md: 2048 instruments, depth 1000, 1024 trades, ring 64 MiB; name "default".
+/* 2048 instruments, depth 1000, 1024 trades, ring 64 MiB; name "default".
  */
 extern const tf_region_config_t tf_region_config_default;
 

@@ -35,6 +35,14 @@ static void a_new_error_starts_a_new_trail(void **state)
     assert_string_equal(tf_error_text(), "new");
 }
 
+static void an_error_may_quote_the_trail(void **state)
+{
+    (void)state;
+    (void)tf_error(TF_ERR_SYS, "the cause");
+    (void)tf_error(TF_ERR_ABSENT, "%s", tf_error_text());
+    assert_string_equal(tf_error_text(), "the cause");
+}
+
 static void a_long_context_does_not_push_the_cause_out(void **state)
 {
     (void)state;
@@ -77,6 +85,7 @@ int main(void)
         cmocka_unit_test(every_status_has_a_text),
         cmocka_unit_test(context_goes_in_front_of_the_cause),
         cmocka_unit_test(a_new_error_starts_a_new_trail),
+        cmocka_unit_test(an_error_may_quote_the_trail),
         cmocka_unit_test(a_long_context_does_not_push_the_cause_out),
         cmocka_unit_test(each_thread_has_its_own_trail),
     };

@@ -78,10 +78,8 @@ static bool open_region(tap_t *tap)
         tap->reader = tf_reader_open(tap->options->region.text, &error);
         if (tap->reader != NULL)
             break;
-        if (tap->stop_asked || tf_clock_mono_ns(&tf_clock_system) >= until_ns) {
-            (void)tf_error(TF_ERR_ABSENT, "%s", error);
-            return false;
-        }
+        if (tap->stop_asked || tf_clock_mono_ns(&tf_clock_system) >= until_ns)
+            return false; /* `error` is this thread's error trail */
         look_for_stop(tap, POLL_MS);
     }
     tap->view_count = tf_reader_instruments_max(tap->reader);

@@ -121,6 +121,10 @@ void tf_answer_hello(void *context, tf_buf_t *out)
     tf_buf_lit(out, ",\"heartbeat_s\":0,\"limits\":"); /* heartbeats are not offered yet */
     put_limits(out, &fanout->config.limits);
     tf_buf_lit(out, ",\"venues\":[");
+    if (!tf_buf_ok(&fanout->venues)) {
+        fanout->venues_next_ns = 0;
+        out->failed = true;
+    }
     tf_buf_put(out, fanout->venues.data, fanout->venues.bytes);
     tf_buf_lit(out, "]}}");
 }

@@ -301,11 +301,15 @@ static int subscription_begin(tf_fanout_t *fanout, tf_connection_t *connection,
 }
 
 /* A stream nobody listens to yet is brought to the image now, so that the reply can say where it
- * stands. */
+ * stands. Others wait for their turn: nothing is handed to connections while input is handled, for
+ * the replies that may follow would not fit beside it. */
 static bool stream_loaded(tf_fanout_t *fanout, tf_stream_t *stream)
 {
-    for (int i = 0; i < LOAD_TRIES && stream->state == TF_STREAM_LOADING; i++)
+    for (int i = 0; i < LOAD_TRIES && stream->state == TF_STREAM_LOADING; i++) {
+        if (stream->subscription_count > 0)
+            return false;
         (void)tf_delivery_emit(fanout, stream);
+    }
     return stream->state == TF_STREAM_READY;
 }
 

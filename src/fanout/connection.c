@@ -58,16 +58,14 @@ bool tf_outbox_push(tf_outbox_t *outbox, tf_connection_t *connection, uint32_t s
                                             .undo_seq = sub->seq,
                                             .subscription = subscription,
                                             .next = TF_INDEX_NONE,
-                                            .previous = connection->out_last,
+                                            .undo_behind_ms = sub->behind_ms,
                                             .undo_phase = sub->phase,
                                             .undo_told = sub->told,
                                             .undo_generation = sub->generation};
-    if (connection->out_first == TF_INDEX_NONE) {
+    if (connection->out_first == TF_INDEX_NONE)
         connection->out_first = index;
-        outbox->entry[index].previous = TF_INDEX_NONE;
-    } else {
+    else
         outbox->entry[connection->out_last].next = index;
-    }
     connection->out_last = index;
     connection->out_bytes += frame->bytes;
     tf_subscription_apply(sub, frame);
@@ -135,17 +133,37 @@ void tf_connection_behind(tf_connection_t *connection, tf_subscription_t *subscr
     connection->behind_count++;
 }
 
-/* The frame did not go out: the subscription is back where it was before it. Called from the last
- * entry to the first that was not sent, so that the earliest state stays. */
+/* The frame did not go out: the subscription is back where it was before it. */
 static void undo(tf_outbox_t *outbox, tf_connection_t *connection, const tf_out_entry_t *entry,
                  int64_t mono_ns)
 {
     tf_subscription_t *sub = &outbox->subscriptions->item[entry->subscription];
-    tf_connection_behind(connection, sub, mono_ns);
     sub->seq = entry->undo_seq;
     sub->told = entry->undo_told;
     sub->generation = entry->undo_generation;
-    sub->phase = entry->undo_phase == TF_PHASE_JOINING ? TF_PHASE_JOINING : TF_PHASE_BEHIND;
+    tf_connection_behind(connection, sub, mono_ns);
+    if (entry->undo_phase == TF_PHASE_CURRENT)
+        return;
+    sub->phase = entry->undo_phase;
+    sub->behind_ms = entry->undo_behind_ms;
+}
+
+/* Entries from `first` on did not go out. Taken back from the last to the first, so that a
+ * subscription ends where it was before the first of its frames that are missing. */
+static void undo_entries(tf_outbox_t *outbox, tf_connection_t *connection, uint32_t first,
+                         int64_t mono_ns)
+{
+    uint32_t reversed = TF_INDEX_NONE;
+    while (first != TF_INDEX_NONE) {
+        uint32_t next = outbox->entry[first].next;
+        outbox->entry[first].next = reversed;
+        reversed = first;
+        first = next;
+    }
+    for (uint32_t i = reversed; i != TF_INDEX_NONE; i = outbox->entry[i].next) {
+        undo(outbox, connection, &outbox->entry[i], mono_ns);
+        tf_frame_unref(outbox->entry[i].frame);
+    }
 }
 
 static void delivered(tf_outbox_t *outbox, const tf_frame_t *frame)
@@ -155,38 +173,24 @@ static void delivered(tf_outbox_t *outbox, const tf_frame_t *frame)
         tf_count(outbox->stats, snapshots_sent_total, 1);
 }
 
-/* Take back every entry from `first` to the last. */
-static void take_back(tf_outbox_t *outbox, tf_connection_t *connection, uint32_t first,
-                      int64_t mono_ns)
-{
-    for (uint32_t i = connection->out_last;; i = outbox->entry[i].previous) {
-        undo(outbox, connection, &outbox->entry[i], mono_ns);
-        tf_frame_unref(outbox->entry[i].frame);
-        if (i == first)
-            return;
-    }
-}
-
-/* `sent` bytes of the frames were taken; `stopped` when the send was cut before the first of them.
- */
+/* `sent` bytes of the frames were taken: none when the send was cut before the first of them. */
 static void settle_entries(tf_outbox_t *outbox, tf_connection_t *connection, size_t sent,
-                           bool stopped, int64_t mono_ns)
+                           int64_t mono_ns)
 {
     uint32_t i = connection->out_first;
-    for (; i != TF_INDEX_NONE && !stopped && sent > 0; i = outbox->entry[i].next) {
+    while (i != TF_INDEX_NONE && sent >= outbox->entry[i].frame->bytes) {
         tf_frame_t *frame = outbox->entry[i].frame;
-        if (sent < frame->bytes) {
-            stopped = true;
-            connection->cut = frame; /* the reference moves */
-            connection->cut_offset = (uint32_t)sent;
-        } else {
-            sent -= frame->bytes;
-            delivered(outbox, frame);
-            tf_frame_unref(frame);
-        }
+        sent -= frame->bytes;
+        delivered(outbox, frame);
+        tf_frame_unref(frame);
+        i = outbox->entry[i].next;
     }
-    if (i != TF_INDEX_NONE)
-        take_back(outbox, connection, i, mono_ns);
+    if (i != TF_INDEX_NONE && sent > 0) {
+        connection->cut = outbox->entry[i].frame; /* the reference moves */
+        connection->cut_offset = (uint32_t)sent;
+        i = outbox->entry[i].next;
+    }
+    undo_entries(outbox, connection, i, mono_ns);
     connection->out_first = TF_INDEX_NONE;
     connection->out_bytes = 0;
 }
@@ -211,6 +215,5 @@ void tf_outbox_settle(tf_outbox_t *outbox, tf_connection_t *connection, size_t s
     taken = sent < replies ? sent : replies;
     if (taken > 0)
         tf_session_sent(&connection->session, taken, mono_ns);
-    settle_entries(outbox, connection, sent - taken, connection->cut != NULL || taken < replies,
-                   mono_ns);
+    settle_entries(outbox, connection, sent - taken, mono_ns);
 }

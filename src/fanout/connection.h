@@ -80,7 +80,7 @@ typedef struct tf_out_entry {
     uint64_t undo_seq; /* what the subscription held before */
     uint32_t subscription;
     uint32_t next; /* of the connection, TF_INDEX_NONE = the last */
-    uint32_t previous;
+    uint32_t undo_behind_ms;
     uint8_t undo_phase, undo_told, undo_generation;
 } tf_out_entry_t;
 

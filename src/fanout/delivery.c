@@ -52,6 +52,16 @@ static void distribute(tf_fanout_t *fanout, const tf_stream_t *stream, tf_frame_
     }
 }
 
+void tf_delivery_behind(tf_fanout_t *fanout, const tf_stream_t *stream)
+{
+    for (uint32_t i = 0; i < stream->subscription_count; i++) {
+        tf_subscription_t *sub = &fanout->subscriptions.item[stream->subscription[i]];
+        tf_connection_t *connection = &fanout->connection[sub->connection];
+        tf_connection_behind(connection, sub, fanout->mono_ns);
+        tf_delivery_list_behind(fanout, connection);
+    }
+}
+
 bool tf_delivery_emit(tf_fanout_t *fanout, tf_stream_t *stream)
 {
     tf_frame_t *frame[TF_STREAM_FRAMES_MAX];
@@ -61,6 +71,8 @@ bool tf_delivery_emit(tf_fanout_t *fanout, tf_stream_t *stream)
         distribute(fanout, stream, frame[i]);
         tf_frame_unref(frame[i]);
     }
+    if (result == TF_STREAM_MISSED)
+        tf_delivery_behind(fanout, stream);
     return result == TF_STREAM_OK;
 }
 
@@ -115,18 +127,18 @@ static caught_t catch_up_notices(tf_fanout_t *fanout, tf_connection_t *connectio
         tf_count(fanout->stats, lag_notices_total, 1);
         sub->behind_ms = (uint32_t)(fanout->mono_ns / TF_NS_PER_MS);
     }
-    if (sub->phase == TF_PHASE_BEHIND && sub->told != stream->told)
+    if (sub->told != TF_TOLD_NOTHING && sub->told != stream->told)
         result = give_shared(fanout, connection, index, tf_stream_market(stream, &fanout->env));
     return result;
 }
 
 static caught_t catch_up_data(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
-                              tf_stream_t *stream, bool comparable)
+                              tf_stream_t *stream)
 {
     tf_subscription_t *sub = &fanout->subscriptions.item[index];
-    if (comparable && sub->seq == stream->seq)
+    if (sub->seq == stream->seq)
         return CAUGHT_UP;
-    if (!comparable || stream->channel.kind != TF_KIND_TRADES)
+    if (sub->seq == TF_SEQ_NONE || stream->channel.kind != TF_KIND_TRADES)
         return give_shared(fanout, connection, index, tf_stream_snapshot(stream, &fanout->env));
     uint64_t lost = 0;
     caught_t result = give_own(fanout, connection, index,
@@ -137,34 +149,45 @@ static caught_t catch_up_data(tf_fanout_t *fanout, tf_connection_t *connection, 
     return sub->seq == stream->seq ? CAUGHT_UP : CAUGHT_NOT_YET;
 }
 
-/* Seqs compare within an epoch; a new scale within it is a new generation as well. */
-static bool same_epoch(const tf_subscription_t *sub, const tf_stream_t *stream)
+/* While a market is missing from the region, which may be for long, there is nothing but its loss
+ * to tell. The stream's first frames will then find the subscription CURRENT. */
+static caught_t catch_up_loading(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                                 tf_stream_t *stream)
 {
-    return (uint8_t)(stream->generation - sub->generation) <=
-           (uint8_t)(stream->generation - stream->epoch_generation);
+    const tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    caught_t result = CAUGHT_UP;
+    if (sub->told != TF_TOLD_NOTHING && sub->told != stream->told)
+        result = give_shared(fanout, connection, index, tf_stream_market(stream, &fanout->env));
+    if (result != CAUGHT_UP || stream->instrument == TF_INDEX_NONE)
+        return result;
+    tf_fanout_mark_dirty(fanout, sub->stream, true);
+    return CAUGHT_NOT_YET;
 }
 
-static caught_t catch_up_one(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index)
+static caught_t catch_up_ready(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                               tf_stream_t *stream)
 {
-    tf_subscription_t *sub = &fanout->subscriptions.item[index];
-    tf_stream_t *stream = fanout->stream[sub->stream];
-    if (stream->state == TF_STREAM_LOADING) {
-        tf_fanout_mark_dirty(fanout, sub->stream, true);
-        return CAUGHT_NOT_YET;
-    }
-    bool comparable = sub->phase == TF_PHASE_BEHIND && same_epoch(sub, stream);
+    const tf_subscription_t *sub = &fanout->subscriptions.item[index];
     caught_t result = CAUGHT_UP;
     if (sub->generation != stream->generation)
         result = give_shared(fanout, connection, index, tf_stream_announce(stream, &fanout->env));
     if (result == CAUGHT_UP)
         result = catch_up_notices(fanout, connection, index, stream);
     if (result == CAUGHT_UP)
-        result = catch_up_data(fanout, connection, index, stream, comparable);
+        result = catch_up_data(fanout, connection, index, stream);
+    return result;
+}
+
+static caught_t catch_up_one(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index)
+{
+    tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    tf_stream_t *stream = fanout->stream[sub->stream];
+    caught_t result = stream->state == TF_STREAM_LOADING
+                          ? catch_up_loading(fanout, connection, index, stream)
+                          : catch_up_ready(fanout, connection, index, stream);
     if (result == CAUGHT_UP) {
         sub->phase = TF_PHASE_CURRENT;
         connection->behind_count--;
-    } else if (!comparable && sub->phase == TF_PHASE_BEHIND) {
-        sub->phase = TF_PHASE_JOINING; /* only a snapshot will do, also after the announcement */
     }
     return result;
 }

@@ -291,8 +291,10 @@ static void change_epoch(tf_fanout_t *fanout)
     tf_log(TF_LOG_INFO, "epoch", "region=%s epoch=%s", fanout->config.region, fanout->env.epoch);
     for (uint32_t i = 0; i < fanout->stream_used; i++) {
         tf_stream_t *stream = fanout->stream[i];
-        if (stream != NULL && !tf_stream_reset(stream, &fanout->env, TF_INDEX_NONE))
-            tf_count(fanout->stats, memory_refused_total, 1); /* its clients keep the stale state */
+        if (stream == NULL)
+            continue;
+        tf_stream_reset(stream, TF_INDEX_NONE);
+        tf_delivery_behind(fanout, stream);
     }
     resolve_orphans(fanout);
 }
@@ -486,7 +488,8 @@ static int64_t next_wake_in(const tf_fanout_t *fanout)
                                           ? fanout->tick_ns[rate]
                                           : fanout->data_turn_ns);
     }
-    if (tf_reader_lag_bytes(fanout->reader) > 0)
+    /* Until then the bell is not raised (tf_fanout_sleep), so nobody wakes us for what comes. */
+    if (tf_reader_lag_bytes(fanout->reader) > 0 || fanout->data_turn_ns > fanout->mono_ns)
         wake_ns = sooner(wake_ns, fanout->data_turn_ns);
     return wake_ns > fanout->mono_ns ? wake_ns - fanout->mono_ns : 0;
 }
@@ -536,11 +539,12 @@ static bool create_lists(tf_fanout_t *fanout)
     fanout->connection = tf_mem_calloc(connections, sizeof *fanout->connection);
     fanout->scratch = tf_mem_calloc(SCRATCH_SLICES, TF_SEND_BYTES_MAX);
     fanout->scratch_slices = SCRATCH_SLICES;
+    /* Twice: while a list is worked off, connections that were in it may be listed again. */
     if (fanout->connection == NULL || fanout->scratch == NULL || !stream_rooms(fanout) ||
         !tf_index_list_reserve(&fanout->slot_free, connections) ||
-        !tf_index_list_reserve(&fanout->ready, connections) ||
+        !tf_index_list_reserve(&fanout->ready, 2 * connections) ||
         !tf_index_list_reserve(&fanout->behind, connections) ||
-        !tf_index_list_reserve(&fanout->input, connections))
+        !tf_index_list_reserve(&fanout->input, 2 * connections))
         return false;
     for (uint32_t slot = connections; slot > 0; slot--)
         tf_index_list_add(&fanout->slot_free, slot - 1);

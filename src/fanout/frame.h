@@ -25,8 +25,9 @@ typedef struct tf_frame {
     uint64_t prev;
     uint64_t seq;
     tf_frame_type_t type;
-    uint8_t told;       /* SNAPSHOT, STATE: tf_told_t after it */
-    uint8_t generation; /* ANNOUNCE: the stream's generation after it */
+    uint8_t told;            /* SNAPSHOT, STATE: tf_told_t after it */
+    uint8_t generation;      /* ANNOUNCE: the stream's generation after it ... */
+    uint8_t base_generation; /* ... and the first one that it continues */
     uint8_t data[];
 } tf_frame_t;
 

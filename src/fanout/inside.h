@@ -109,6 +109,8 @@ void tf_answer_hello(void *context, tf_buf_t *out);
 
 /* Let a stream emit, and give its frames to its subscriptions. False: try again next turn. */
 bool tf_delivery_emit(tf_fanout_t *fanout, tf_stream_t *stream);
+/* The stream has moved without frames: every subscription has to catch up. */
+void tf_delivery_behind(tf_fanout_t *fanout, const tf_stream_t *stream);
 /* Serve connections that are behind, as far as their sockets have room. */
 void tf_delivery_catch_up(tf_fanout_t *fanout);
 void tf_delivery_list_ready(tf_fanout_t *fanout, tf_connection_t *connection);

@@ -49,17 +49,6 @@ static uint32_t book_depth(const tf_channel_t *channel, const tf_stream_env_t *e
     return channel->depth < kept ? channel->depth : kept;
 }
 
-static bool book_init(tf_stream_t *stream, const tf_stream_env_t *env)
-{
-    stream->book = (tf_stream_book_t){.depth = book_depth(&stream->channel, env)};
-    for (int side = 0; side < 2; side++) {
-        stream->book.side[side] = tf_mem_calloc(stream->book.depth, sizeof(tf_level_t));
-        if (stream->book.side[side] == NULL)
-            return false;
-    }
-    return true;
-}
-
 static void kind_fini(tf_stream_t *stream)
 {
     if (stream->channel.kind == TF_KIND_BOOK) {
@@ -70,6 +59,25 @@ static void kind_fini(tf_stream_t *stream)
         tf_mem_free(stream->trades.pending);
         stream->trades = (tf_stream_trades_t){0};
     }
+}
+
+static bool book_init(tf_stream_t *stream, const tf_stream_env_t *env)
+{
+    stream->book = (tf_stream_book_t){.depth = book_depth(&stream->channel, env)};
+    for (int side = 0; side < 2; side++) {
+        stream->book.side[side] = tf_mem_calloc(stream->book.depth, sizeof(tf_level_t));
+        if (stream->book.side[side] == NULL) {
+            kind_fini(stream);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A book has memory for its levels, now if not before. */
+static bool book_ready(tf_stream_t *stream, const tf_stream_env_t *env)
+{
+    return stream->channel.kind != TF_KIND_BOOK || stream->book.depth > 0 || book_init(stream, env);
 }
 
 static void forget_encoded(tf_stream_t *stream)
@@ -83,6 +91,8 @@ static void forget_encoded(tf_stream_t *stream)
 static void new_generation(tf_stream_t *stream)
 {
     stream->generation++;
+    if (stream->channel.kind != TF_KIND_TRADES)
+        stream->base_generation = stream->generation;
     tf_frame_unref(stream->announce);
     stream->announce = NULL;
     forget_encoded(stream);
@@ -103,7 +113,7 @@ bool tf_stream_init(tf_stream_t *stream, const tf_stream_env_t *env, const tf_ch
     }
     stream->name = name.data; /* the buffer's memory moves here */
     stream->name_bytes = (uint32_t)name.bytes;
-    if (channel->kind == TF_KIND_BOOK && !book_init(stream, env)) {
+    if (!book_ready(stream, env)) {
         tf_stream_fini(stream);
         return false;
     }
@@ -120,15 +130,15 @@ void tf_stream_fini(tf_stream_t *stream)
     *stream = (tf_stream_t){0};
 }
 
-bool tf_stream_reset(tf_stream_t *stream, const tf_stream_env_t *env, uint32_t instrument)
+void tf_stream_reset(tf_stream_t *stream, uint32_t instrument)
 {
-    kind_fini(stream);
+    kind_fini(stream); /* a book gets its memory when it is loaded, when there is some */
     new_generation(stream);
-    stream->epoch_generation = stream->generation;
+    stream->base_generation = stream->generation;
     stream->state = TF_STREAM_LOADING;
     stream->instrument = instrument;
     stream->seq = 0;
-    return stream->channel.kind != TF_KIND_BOOK || book_init(stream, env);
+    stream->told = tf_told(TF_STATE_STALE, TF_REASON_INGEST_LOST);
 }
 
 /* ---- what the image says now ---- */
@@ -147,6 +157,11 @@ static void take_info(tf_stream_t *stream, const tf_image_info_t *info)
     stream->tp_ns = info->tp_ns;
     stream->px_dp = info->px_dp;
     stream->sz_dp = info->sz_dp;
+}
+
+static bool scale_differs(const tf_stream_t *stream, const tf_image_info_t *info)
+{
+    return stream->px_dp != info->px_dp || stream->sz_dp != info->sz_dp;
 }
 
 static bool image_read(tf_stream_t *stream, tf_stream_env_t *env, tf_stream_image_t *image)
@@ -234,11 +249,11 @@ static bool trades_text(const tf_stream_t *stream, tf_stream_env_t *env, bool en
         uint64_t from =
             stream->seq >= TF_STREAM_TRADES_JOIN ? stream->seq - TF_STREAM_TRADES_JOIN + 1 : 1;
         if (tf_reader_trades(env->reader, stream->instrument, from, stream->seq, &info, env->trade,
-                             TF_STREAM_TRADES_JOIN, &first, &count) != TF_IMAGE_OK)
+                             TF_STREAM_TRADES_JOIN, &first, &count) != TF_IMAGE_OK ||
+            scale_differs(stream, &info))
             return false;
     }
-    tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_SNAPSHOT);
-    message.envelope = envelope;
+    tf_message_t message = tf_stream_snapshot_message(stream, env, envelope);
     tf_json_trades(&env->text, &message, env->trade, count);
     return true;
 }
@@ -275,8 +290,10 @@ tf_frame_t *tf_stream_announce(tf_stream_t *stream, tf_stream_env_t *env)
         tf_buf_reset(&env->text);
         tf_json_subscribed(&env->text, &entry);
         stream->announce = frame_from_text(env, TF_FRAME_ANNOUNCE);
-        if (stream->announce != NULL)
+        if (stream->announce != NULL) {
             stream->announce->generation = stream->generation;
+            stream->announce->base_generation = stream->base_generation;
+        }
     }
     return stream->announce;
 }
@@ -358,7 +375,7 @@ static bool trades_refill(tf_stream_t *stream, tf_stream_env_t *env)
     uint32_t count;
     if (tf_reader_trades(env->reader, stream->instrument, expected, UINT64_MAX, &info, env->trade,
                          tf_reader_trades_kept(env->reader), &first, &count) != TF_IMAGE_OK ||
-        info.px_dp != stream->px_dp || info.sz_dp != stream->sz_dp || !trades_grow(trades, count))
+        scale_differs(stream, &info) || !trades_grow(trades, count))
         return false;
     trades->hole = false;
     if (count == 0)
@@ -418,21 +435,23 @@ static tf_stream_result_t emit_trades(tf_stream_t *stream, tf_stream_env_t *env,
 
 /* A new scale does not end a list of trades: what was pending goes out in the old one, what follows
  * in the new one, with the announcement between. Trades that came meanwhile are in the history. */
-static bool rescale_trades(tf_stream_t *stream, tf_stream_env_t *env, const tf_image_info_t *info,
-                           tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+static tf_stream_result_t rescale_trades(tf_stream_t *stream, tf_stream_env_t *env,
+                                         const tf_image_info_t *info,
+                                         tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
     stream->trades.hole = false;
     tf_stream_result_t result = emit_trades(stream, env, out, count);
     stream->trades.hole = true;
     if (result != TF_STREAM_OK || *count + 1 >= TF_STREAM_FRAMES_MAX)
-        return false;
+        return TF_STREAM_AGAIN;
     new_generation(stream);
     stream->px_dp = info->px_dp;
     stream->sz_dp = info->sz_dp;
     tf_frame_t *announce = tf_stream_announce(stream, env);
-    if (announce != NULL)
-        out[(*count)++] = tf_frame_ref(announce);
-    return announce != NULL;
+    if (announce == NULL)
+        return TF_STREAM_MISSED;
+    out[(*count)++] = tf_frame_ref(announce);
+    return TF_STREAM_OK;
 }
 
 tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq,
@@ -452,7 +471,8 @@ tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, ui
     uint64_t first;
     uint32_t count;
     if (tf_reader_trades(env->reader, stream->instrument, seq + 1, to, &info, env->trade,
-                         TF_STREAM_TRADES_PER_FRAME, &first, &count) != TF_IMAGE_OK)
+                         TF_STREAM_TRADES_PER_FRAME, &first, &count) != TF_IMAGE_OK ||
+        scale_differs(stream, &info))
         return NULL;
     if (count == 0)
         first = to + 1; /* the history moved past them while we looked */
@@ -469,6 +489,12 @@ tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, ui
 
 /* ---- emission ---- */
 
+/* Where clients truncate. What the image dropped above that rank they have to be told. */
+static uint32_t truncation(const tf_stream_t *stream)
+{
+    return stream->channel.depth == TF_DEPTH_FULL ? stream->book.depth : stream->channel.depth;
+}
+
 /* The difference from the stream's book to the image's in env->level; NULL with *nothing when no
  * level differs. */
 static tf_frame_t *book_update(tf_stream_t *stream, tf_stream_env_t *env,
@@ -476,7 +502,7 @@ static tf_frame_t *book_update(tf_stream_t *stream, tf_stream_env_t *env,
 {
     size_t changes[2];
     for (int side = 0; side < 2; side++)
-        changes[side] = tf_difference((tf_side_t)side, stream->book.depth, stream->book.side[side],
+        changes[side] = tf_difference((tf_side_t)side, truncation(stream), stream->book.side[side],
                                       stream->book.count[side], env->level[side],
                                       image->count[side], env->change[side]);
     *nothing = changes[0] + changes[1] == 0;
@@ -511,14 +537,10 @@ static tf_frame_t *latest(tf_stream_t *stream, tf_stream_env_t *env, const tf_st
     return frame_from_text(env, TF_FRAME_LATEST);
 }
 
-static bool scale_differs(const tf_stream_t *stream, const tf_image_info_t *info)
-{
-    return stream->px_dp != info->px_dp || stream->sz_dp != info->sz_dp;
-}
-
 /* Nothing older is comparable: take the image as it is and tell everybody. */
-static bool emit_reset(tf_stream_t *stream, tf_stream_env_t *env, const tf_stream_image_t *image,
-                       tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+static tf_stream_result_t emit_reset(tf_stream_t *stream, tf_stream_env_t *env,
+                                     const tf_stream_image_t *image,
+                                     tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
     if (scale_differs(stream, &image->info))
         new_generation(stream);
@@ -533,10 +555,10 @@ static bool emit_reset(tf_stream_t *stream, tf_stream_env_t *env, const tf_strea
                              tf_stream_snapshot(stream, env)};
     for (size_t i = 0; i < 3; i++) {
         if (frames[i] == NULL)
-            return false; /* whoever misses it is behind and gets it in a later turn */
+            return TF_STREAM_MISSED;
         out[(*count)++] = tf_frame_ref(frames[i]);
     }
-    return true;
+    return TF_STREAM_OK;
 }
 
 /* Is the image no continuation of what was emitted? */
@@ -570,29 +592,38 @@ static tf_stream_result_t emit_data(tf_stream_t *stream, tf_stream_env_t *env,
     return TF_STREAM_OK;
 }
 
+/* Before any data: a change of the market's state. False: memory is short. */
+static bool emit_told(tf_stream_t *stream, tf_stream_env_t *env, tf_told_t told,
+                      tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+{
+    tf_told_t before = stream->told;
+    if (told == before)
+        return true;
+    stream->told = told;
+    forget_encoded(stream);
+    tf_frame_t *market = tf_stream_market(stream, env);
+    if (market == NULL)
+        stream->told = before; /* nobody was told: next turn */
+    else
+        out[(*count)++] = tf_frame_ref(market);
+    return market != NULL;
+}
+
 tf_stream_result_t tf_stream_emit(tf_stream_t *stream, tf_stream_env_t *env,
                                   tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
     *count = 0;
     tf_stream_image_t image = {0};
-    if (!image_read(stream, env, &image))
+    if (!book_ready(stream, env) || !image_read(stream, env, &image))
         return TF_STREAM_AGAIN;
     if (needs_reset(stream, &image.info))
-        return emit_reset(stream, env, &image, out, count) ? TF_STREAM_OK : TF_STREAM_AGAIN;
-    if (stream->channel.kind == TF_KIND_TRADES && scale_differs(stream, &image.info) &&
-        !rescale_trades(stream, env, &image.info, out, count))
+        return emit_reset(stream, env, &image, out, count);
+    if (!emit_told(stream, env, told_now(env, &image.info), out, count))
         return TF_STREAM_AGAIN;
-    tf_told_t told = told_now(env, &image.info);
-    if (told != stream->told) {
-        tf_told_t before = stream->told;
-        stream->told = told;
-        forget_encoded(stream);
-        tf_frame_t *market = tf_stream_market(stream, env);
-        if (market == NULL) {
-            stream->told = before; /* nobody was told: next turn */
-            return TF_STREAM_AGAIN;
-        }
-        out[(*count)++] = tf_frame_ref(market);
+    if (stream->channel.kind == TF_KIND_TRADES && scale_differs(stream, &image.info)) {
+        tf_stream_result_t result = rescale_trades(stream, env, &image.info, out, count);
+        if (result != TF_STREAM_OK)
+            return result;
     }
     return stream->channel.kind == TF_KIND_TRADES ? emit_trades(stream, env, out, count)
                                                   : emit_data(stream, env, &image, out, count);
@@ -641,7 +672,7 @@ bool tf_stream_peek(const tf_channel_t *channel, uint32_t instrument, tf_stream_
         take_info(&stream, &image.info);
         take_data(&stream, env, &image);
         stream.told = told_now(env, &image.info);
-        ok = snapshot_text(&stream, env, false);
+        ok = snapshot_text(&stream, env, false) && tf_buf_ok(&env->text);
         if (ok && *published)
             tf_buf_put(out, env->text.data, env->text.bytes);
     }

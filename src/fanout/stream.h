@@ -56,9 +56,11 @@ typedef struct tf_stream {
     bool urgent;    /* dirty, and not to wait for the tick */
     tf_told_t told; /* market state as last emitted */
     uint8_t px_dp, sz_dp;
-    uint8_t generation;       /* +1 per new scale or epoch, wraps */
-    uint8_t epoch_generation; /* the first one of this epoch: seqs compare from there on */
-    uint64_t seq;             /* version as last emitted */
+    uint8_t generation; /* +1 per new scale or epoch, wraps */
+    /* What a client holds from this generation on still counts. Trades are a list, which a new
+     * scale does not end; all else starts again with every generation. */
+    uint8_t base_generation;
+    uint64_t seq; /* version as last emitted */
     int64_t te_ns, ti_ns, tp_ns;
     union {
         tf_stream_book_t book;
@@ -103,10 +105,9 @@ TF_MUST_CHECK bool tf_stream_init(tf_stream_t *stream, const tf_stream_env_t *en
                                   const tf_channel_t *channel, uint32_t instrument);
 void tf_stream_fini(tf_stream_t *stream);
 
-/* The region is another one: load again under a new generation. `instrument` may have moved. False
- * when out of memory. */
-TF_MUST_CHECK bool tf_stream_reset(tf_stream_t *stream, const tf_stream_env_t *env,
-                                   uint32_t instrument);
+/* The region is another one: load again under a new generation. `instrument` may have moved. Until
+ * it is loaded the market is lost. */
+void tf_stream_reset(tf_stream_t *stream, uint32_t instrument);
 
 /* A trade from the ring (trades streams). */
 void tf_stream_trade(tf_stream_t *stream, const tf_event_trade_t *event);
@@ -117,7 +118,9 @@ void tf_stream_lapped(tf_stream_t *stream);
 
 typedef enum tf_stream_result {
     TF_STREAM_OK,
-    TF_STREAM_AGAIN, /* the image was busy or memory is short: nothing changed, try next turn */
+    TF_STREAM_AGAIN,  /* the image was busy or memory is short: try next turn */
+    TF_STREAM_MISSED, /* as above, and the stream moved on without the frames that show it: every
+                         subscription is behind */
 } tf_stream_result_t;
 
 /*

@@ -2,6 +2,25 @@
 
 #include "market/checksum.h"
 
+/* When the market's state last changed: the time of a message that no venue message stands behind.
+ */
+static int64_t state_since_ns(const tf_stream_t *stream, const tf_stream_env_t *env)
+{
+    tf_instrument_view_t view;
+    if (env->lost)
+        return env->lost_ns;
+    return tf_reader_instrument(env->reader, stream->instrument, &view) == TF_IMAGE_OK
+               ? view.since_ns
+               : stream->ti_ns;
+}
+
+static void stamp_with_state(tf_message_t *message, const tf_stream_t *stream,
+                             const tf_stream_env_t *env)
+{
+    message->te_ns = TF_TIME_NONE;
+    message->ti_ns = message->tp_ns = state_since_ns(stream, env);
+}
+
 tf_message_t tf_stream_message(const tf_stream_t *stream, const tf_stream_env_t *env,
                                tf_message_type_t type)
 {
@@ -33,10 +52,19 @@ tf_message_t tf_stream_update_message(const tf_stream_t *stream, const tf_stream
     return message;
 }
 
-void tf_stream_put_snapshot(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope)
+tf_message_t tf_stream_snapshot_message(const tf_stream_t *stream, const tf_stream_env_t *env,
+                                        bool envelope)
 {
     tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_SNAPSHOT);
     message.envelope = envelope;
+    if (stream->seq == 0) /* nothing was published yet: there are no times to tell */
+        stamp_with_state(&message, stream, env);
+    return message;
+}
+
+void tf_stream_put_snapshot(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope)
+{
+    tf_message_t message = tf_stream_snapshot_message(stream, env, envelope);
     if (stream->channel.kind == TF_KIND_TICKER) {
         tf_json_ticker(&env->text, &message, &stream->ticker);
     } else if (stream->channel.kind == TF_KIND_BBO) {
@@ -54,12 +82,7 @@ void tf_stream_put_snapshot(const tf_stream_t *stream, tf_stream_env_t *env, boo
 void tf_stream_put_state(const tf_stream_t *stream, tf_stream_env_t *env)
 {
     tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_STATE);
-    tf_instrument_view_t view;
-    message.te_ns = TF_TIME_NONE;
-    if (env->lost)
-        message.ti_ns = message.tp_ns = env->lost_ns;
-    else if (tf_reader_instrument(env->reader, stream->instrument, &view) == TF_IMAGE_OK)
-        message.ti_ns = message.tp_ns = view.since_ns;
+    stamp_with_state(&message, stream, env);
     tf_buf_reset(&env->text);
     tf_json_state(&env->text, &message);
 }

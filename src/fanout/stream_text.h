@@ -18,6 +18,10 @@ typedef struct tf_stream_image {
 tf_message_t tf_stream_message(const tf_stream_t *stream, const tf_stream_env_t *env,
                                tf_message_type_t type);
 
+/* A snapshot of it. */
+tf_message_t tf_stream_snapshot_message(const tf_stream_t *stream, const tf_stream_env_t *env,
+                                        bool envelope);
+
 /* An update that leads to the image. */
 tf_message_t tf_stream_update_message(const tf_stream_t *stream, const tf_stream_env_t *env,
                                       const tf_stream_image_t *image, uint64_t prev);

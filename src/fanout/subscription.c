@@ -31,8 +31,10 @@ uint32_t tf_subscription_take(tf_subscriptions_t *pool)
         }
         index = pool->used++;
     }
-    pool->item[index] = (tf_subscription_t){
-        .phase = TF_PHASE_JOINING, .told = TF_TOLD_NOTHING, .next = TF_INDEX_NONE};
+    pool->item[index] = (tf_subscription_t){.seq = TF_SEQ_NONE,
+                                            .phase = TF_PHASE_JOINING,
+                                            .told = TF_TOLD_NOTHING,
+                                            .next = TF_INDEX_NONE};
     pool->count++;
     return index;
 }
@@ -50,12 +52,18 @@ tf_verdict_t tf_subscription_judge(const tf_subscription_t *subscription, const 
     TF_ASSERT_SLOW(subscription->phase == TF_PHASE_CURRENT);
     switch (frame->type) {
     case TF_FRAME_UPDATE:
+        if (subscription->seq == TF_SEQ_NONE)
+            return TF_VERDICT_BEHIND;
         if (subscription->seq == frame->prev)
             return TF_VERDICT_TAKE;
         return subscription->seq >= frame->seq ? TF_VERDICT_SKIP : TF_VERDICT_BEHIND;
     case TF_FRAME_LATEST:
+        if (subscription->seq == TF_SEQ_NONE)
+            return TF_VERDICT_BEHIND;
         return subscription->seq < frame->seq ? TF_VERDICT_TAKE : TF_VERDICT_SKIP;
     case TF_FRAME_STATE:
+        if (subscription->told == TF_TOLD_NOTHING)
+            return TF_VERDICT_SKIP; /* the snapshot to come tells it */
         return subscription->told != frame->told ? TF_VERDICT_TAKE : TF_VERDICT_SKIP;
     case TF_FRAME_ANNOUNCE:
         return subscription->generation != frame->generation ? TF_VERDICT_TAKE : TF_VERDICT_SKIP;
@@ -64,6 +72,13 @@ tf_verdict_t tf_subscription_judge(const tf_subscription_t *subscription, const 
         break;
     }
     return TF_VERDICT_TAKE;
+}
+
+/* Does what was held under an older generation still count under the frame's? Both wrap. */
+static bool generation_continues(uint8_t held, const tf_frame_t *frame)
+{
+    return (uint8_t)(frame->generation - held) <=
+           (uint8_t)(frame->generation - frame->base_generation);
 }
 
 void tf_subscription_apply(tf_subscription_t *subscription, const tf_frame_t *frame)
@@ -81,6 +96,8 @@ void tf_subscription_apply(tf_subscription_t *subscription, const tf_frame_t *fr
         subscription->told = frame->told;
         break;
     case TF_FRAME_ANNOUNCE:
+        if (!generation_continues(subscription->generation, frame))
+            subscription->seq = TF_SEQ_NONE;
         subscription->generation = frame->generation;
         break;
     case TF_FRAME_NOTICE:

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define TF_INDEX_NONE UINT32_MAX
+#define TF_SEQ_NONE   UINT64_MAX
 
 typedef enum tf_phase {
     TF_PHASE_FREE,
@@ -25,7 +26,7 @@ typedef enum tf_phase {
 
 /* 32 bytes, so that a million subscriptions cost 32 MB; the stream's list adds 4 each. */
 typedef struct tf_subscription {
-    uint64_t seq;        /* version the client holds */
+    uint64_t seq;        /* version the client holds; TF_SEQ_NONE = only a snapshot will do */
     uint32_t connection; /* slot */
     uint32_t stream;     /* index */
     uint32_t next;       /* next subscription of the connection, or of the free list */
@@ -50,8 +51,8 @@ typedef struct tf_subscriptions {
 void tf_subscriptions_init(tf_subscriptions_t *pool);
 void tf_subscriptions_fini(tf_subscriptions_t *pool);
 
-/* A zeroed, JOINING subscription; TF_INDEX_NONE when out of memory. Pointers into the pool do not
- * survive this call. */
+/* A JOINING subscription that holds nothing; TF_INDEX_NONE when out of memory. Pointers into the
+ * pool do not survive this call. */
 uint32_t tf_subscription_take(tf_subscriptions_t *pool);
 void tf_subscription_release(tf_subscriptions_t *pool, uint32_t index);
 

@@ -1,0 +1,89 @@
+#include "kit/kit.h"
+
+#include "fanout/directory.h"
+#include "fanout/subscription.h"
+#include "unit/region/region_kit.h"
+
+enum { INSTRUMENTS = 600 };
+
+static void add(t_region_t *t, const char *venue, const char *symbol)
+{
+    tf_instrument_t instrument = t_instrument(symbol, 2, 8);
+    uint32_t index;
+    (void)snprintf(instrument.venue, sizeof instrument.venue, "%s", venue);
+    assert_int_equal(tf_region_instrument_add(t->region, &instrument, t_stamp, &index), TF_OK);
+}
+
+static void names_are_found_and_the_missing_part_is_told(void **state)
+{
+    (void)state;
+    t_region_t t;
+    t_region_init(&t, "directory");
+    t_region_open(&t);
+    tf_directory_t directory;
+    uint32_t index = 0;
+    assert_true(tf_directory_init(&directory, tf_reader_instruments_max(t.reader)));
+    assert_int_equal(tf_directory_find(&directory, "sim", "BTC-USD", &index),
+                     TF_DIRECTORY_NO_VENUE);
+    assert_false(tf_directory_refresh(&directory, t.reader));
+    add(&t, "sim", "BTC-USD");
+    add(&t, "other", "BTC-USD");
+    assert_true(tf_directory_refresh(&directory, t.reader));
+    assert_false(tf_directory_refresh(&directory, t.reader));
+    assert_int_equal(tf_directory_find(&directory, "other", "BTC-USD", &index), TF_DIRECTORY_FOUND);
+    assert_int_equal(index, 1);
+    assert_int_equal(tf_directory_find(&directory, "sim", "BTC-USD", &index), TF_DIRECTORY_FOUND);
+    assert_int_equal(index, 0);
+    assert_int_equal(tf_directory_find(&directory, "sim", "ETH-USD", &index),
+                     TF_DIRECTORY_NO_SYMBOL);
+    assert_int_equal(tf_directory_find(&directory, "kraken", "BTC-USD", &index),
+                     TF_DIRECTORY_NO_VENUE);
+    assert_true(tf_directory_has_venue(&directory, "other"));
+    assert_false(tf_directory_has_venue(&directory, "oth"));
+    for (int kind = 0; kind < TF_KIND_COUNT; kind++)
+        assert_int_equal(directory.entry[1].first_stream[kind], TF_INDEX_NONE);
+    tf_directory_fini(&directory);
+    t_region_close(&t);
+}
+
+static void a_full_directory_finds_every_name(void **state)
+{
+    (void)state;
+    t_region_t t;
+    t_region_init(&t, "directory-full");
+    t.config.instruments_max = INSTRUMENTS;
+    t_region_open(&t);
+    tf_directory_t directory;
+    assert_true(tf_directory_init(&directory, INSTRUMENTS));
+    char symbol[TF_SYMBOL_BYTES_MAX];
+    for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+        (void)snprintf(symbol, sizeof symbol, "A%u-USD", i);
+        add(&t, i % 2 == 0 ? "sim" : "other", symbol);
+        if (i % 7 == 0)
+            assert_true(tf_directory_refresh(&directory, t.reader));
+    }
+    (void)tf_directory_refresh(&directory, t.reader);
+    assert_int_equal(directory.count, INSTRUMENTS);
+    for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+        uint32_t index;
+        (void)snprintf(symbol, sizeof symbol, "A%u-USD", i);
+        assert_int_equal(
+            tf_directory_find(&directory, i % 2 == 0 ? "sim" : "other", symbol, &index),
+            TF_DIRECTORY_FOUND);
+        assert_int_equal(index, i);
+        assert_int_equal(
+            tf_directory_find(&directory, i % 2 == 0 ? "other" : "sim", symbol, &index),
+            TF_DIRECTORY_NO_SYMBOL);
+    }
+    tf_directory_fini(&directory);
+    t_region_close(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_found_and_the_missing_part_is_told),
+        cmocka_unit_test(a_full_directory_finds_every_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

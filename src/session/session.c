@@ -351,8 +351,11 @@ void tf_session_defer(tf_session_t *session, const tf_session_env_t *env, const 
         tf_buf_put(&session->head, data, bytes);
         break;
     case TF_SESSION_OPEN:
-        if (!tf_ws_inbox_keep(&session->inbox, data, bytes))
-            tf_session_close(session, env, TF_WS_CLOSE_INTERNAL);
+        if (!tf_ws_inbox_keep(&session->inbox, data, bytes)) {
+            /* Without a close frame: `out` may be in the send that is under way. */
+            tf_count(env->stats, memory_refused_total, 1);
+            move(session, TF_SESSION_ENDED, env->mono_ns);
+        }
         break;
     case TF_SESSION_CLOSING:
     case TF_SESSION_FINISHING:

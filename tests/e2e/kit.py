@@ -236,4 +236,6 @@ def main():
     names = [name for name in names if name != "slow"]
     if not os.access(_binary, os.X_OK):
         sys.exit("no binary at " + _binary)
+    # Unwinds, so that every Process is ended and its region removed.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     unittest.main(module="__main__", argv=[sys.argv[0], "-v", *names])

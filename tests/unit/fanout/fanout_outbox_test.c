@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "fanout/connection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,11 +161,10 @@ static void a_send_cut_at_any_byte_loses_and_repeats_nothing(void **state)
     for (int parts = 0; parts < 4; parts++) {
         bool rest = (parts & 1) != 0;
         bool reply = (parts & 2) != 0;
-        char all[256] = "";
-        (void)strcat(strcat(all, rest ? rest_text : ""), reply ? reply_text : "");
-        size_t lead = strlen(all);
-        for (size_t i = 0; i < 4; i++)
-            (void)strcat(all, texts[i]);
+        char all[256];
+        (void)snprintf(all, sizeof all, "%s%s%s%s%s%s", rest ? rest_text : "",
+                       reply ? reply_text : "", texts[0], texts[1], texts[2], texts[3]);
+        size_t lead = (rest ? strlen(rest_text) : 0) + (reply ? strlen(reply_text) : 0);
         for (size_t taken = 0; taken <= strlen(all); taken++) {
             rig_t rig;
             rig_open(&rig);

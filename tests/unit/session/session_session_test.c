@@ -305,6 +305,24 @@ static void deferred_bytes_are_handled_later_and_none_is_lost(void **state)
     }
 }
 
+/* `out` may be in a send that is under way: it must stay where it is. */
+static void deferring_without_memory_ends_and_leaves_out_alone(void **state)
+{
+    (void)state;
+    rig_t rig;
+    uint8_t data[REQUEST_BYTES_MAX];
+    size_t bytes = frame(data, 1, request_text, sizeof request_text - 1);
+    rig_open_session(&rig);
+    receive_request(&rig);
+    tf_buf_t out = rig.session.out;
+    tf_mem_fail_at(1);
+    tf_session_defer(&rig.session, &rig.env, data, bytes);
+    tf_mem_fail_at(0);
+    assert_int_equal(rig.session.state, TF_SESSION_ENDED);
+    assert_memory_equal(&rig.session.out, &out, sizeof out);
+    rig_close(&rig);
+}
+
 static void a_deferred_handshake_goes_on(void **state)
 {
     (void)state;
@@ -613,6 +631,7 @@ int main(void)
         cmocka_unit_test(a_handshake_is_never_half_done_without_memory),
         cmocka_unit_test(requests_are_answered_however_they_are_cut),
         cmocka_unit_test(deferred_bytes_are_handled_later_and_none_is_lost),
+        cmocka_unit_test(deferring_without_memory_ends_and_leaves_out_alone),
         cmocka_unit_test(a_deferred_handshake_goes_on),
         cmocka_unit_test(backed_up_replies_pause_the_requests),
         cmocka_unit_test(a_burst_of_requests_is_free_and_then_the_rate_counts),

@@ -80,9 +80,8 @@ static void fanout_loop(tf_fanout_thread_t *self, tf_fanout_t *fanout)
         (void)tf_fanout_step(fanout, tf_clock_mono_ns(&tf_clock_system),
                              tf_clock_wall_ns(&tf_clock_system), &wake_in_ns);
         if (atomic_load_explicit(&self->drain, memory_order_acquire))
-            tf_fanout_drain(fanout);
-        else if (wake_in_ns > 0)
-            tf_fanout_sleep(fanout, wake_in_ns);
+            tf_fanout_drain(fanout); /* the farewells go out in the next turn */
+        tf_fanout_sleep(fanout, wake_in_ns);
     }
 }
 

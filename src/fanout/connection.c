@@ -171,6 +171,10 @@ static void delivered(tf_outbox_t *outbox, const tf_frame_t *frame)
     tf_count(outbox->stats, frames_delivered_total, 1);
     if (frame->type == TF_FRAME_SNAPSHOT)
         tf_count(outbox->stats, snapshots_sent_total, 1);
+    else if (frame->type == TF_FRAME_NOTICE)
+        tf_count(outbox->stats, lag_notices_total, 1);
+    tf_count(outbox->stats, gap_notices_total, frame->gaps);
+    tf_count(outbox->stats, trades_lost_total, frame->lost);
 }
 
 /* `sent` bytes of the frames were taken: none when the send was cut before the first of them. */

@@ -112,24 +112,28 @@ static bool lagged(const tf_fanout_t *fanout, const tf_subscription_t *sub,
            (int64_t)behind_ms * TF_NS_PER_MS > period_ns;
 }
 
-/* What goes before the data: a new scale or epoch, the lag notice, the market's state. A notice is
- * given once: it moves behind_ms, so that a data frame that has no room yet does not bring it
+/* A notice is given once: it moves behind_ms, so that data that has no room yet does not bring it
  * again. */
-static caught_t catch_up_notices(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
-                                 tf_stream_t *stream)
+static caught_t catch_up_lag(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                             tf_stream_t *stream)
 {
     tf_subscription_t *sub = &fanout->subscriptions.item[index];
-    caught_t result = CAUGHT_UP;
-    if (sub->generation == stream->generation && lagged(fanout, sub, stream)) {
-        result = give_own(fanout, connection, index, tf_stream_lag(stream, &fanout->env, sub->seq));
-        if (result != CAUGHT_UP)
-            return result;
-        tf_count(fanout->stats, lag_notices_total, 1);
+    if (sub->generation != stream->generation || !lagged(fanout, sub, stream))
+        return CAUGHT_UP;
+    caught_t result =
+        give_own(fanout, connection, index, tf_stream_lag(stream, &fanout->env, sub->seq));
+    if (result == CAUGHT_UP)
         sub->behind_ms = (uint32_t)(fanout->mono_ns / TF_NS_PER_MS);
-    }
-    if (sub->told != TF_TOLD_NOTHING && sub->told != stream->told)
-        result = give_shared(fanout, connection, index, tf_stream_market(stream, &fanout->env));
     return result;
+}
+
+static caught_t catch_up_market(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
+                                tf_stream_t *stream)
+{
+    const tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    if (sub->told == TF_TOLD_NOTHING || sub->told == stream->told)
+        return CAUGHT_UP;
+    return give_shared(fanout, connection, index, tf_stream_market(stream, &fanout->env));
 }
 
 static caught_t catch_up_data(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
@@ -140,12 +144,10 @@ static caught_t catch_up_data(tf_fanout_t *fanout, tf_connection_t *connection, 
         return CAUGHT_UP;
     if (sub->seq == TF_SEQ_NONE || stream->channel.kind != TF_KIND_TRADES)
         return give_shared(fanout, connection, index, tf_stream_snapshot(stream, &fanout->env));
-    uint64_t lost = 0;
-    caught_t result = give_own(fanout, connection, index,
-                               tf_stream_trades_since(stream, &fanout->env, sub->seq, &lost));
+    caught_t result =
+        give_own(fanout, connection, index, tf_stream_trades_since(stream, &fanout->env, sub->seq));
     if (result != CAUGHT_UP)
         return result;
-    tf_count(fanout->stats, trades_lost_total, lost);
     return sub->seq == stream->seq ? CAUGHT_UP : CAUGHT_NOT_YET;
 }
 
@@ -155,9 +157,7 @@ static caught_t catch_up_loading(tf_fanout_t *fanout, tf_connection_t *connectio
                                  tf_stream_t *stream)
 {
     const tf_subscription_t *sub = &fanout->subscriptions.item[index];
-    caught_t result = CAUGHT_UP;
-    if (sub->told != TF_TOLD_NOTHING && sub->told != stream->told)
-        result = give_shared(fanout, connection, index, tf_stream_market(stream, &fanout->env));
+    caught_t result = catch_up_market(fanout, connection, index, stream);
     if (result != CAUGHT_UP || stream->instrument == TF_INDEX_NONE)
         return result;
     tf_fanout_mark_dirty(fanout, sub->stream, true);
@@ -172,7 +172,9 @@ static caught_t catch_up_ready(tf_fanout_t *fanout, tf_connection_t *connection,
     if (sub->generation != stream->generation)
         result = give_shared(fanout, connection, index, tf_stream_announce(stream, &fanout->env));
     if (result == CAUGHT_UP)
-        result = catch_up_notices(fanout, connection, index, stream);
+        result = catch_up_lag(fanout, connection, index, stream);
+    if (result == CAUGHT_UP)
+        result = catch_up_market(fanout, connection, index, stream);
     if (result == CAUGHT_UP)
         result = catch_up_data(fanout, connection, index, stream);
     return result;

@@ -326,6 +326,7 @@ static void check_health(tf_fanout_t *fanout)
         set_lost(fanout, true);
         break;
     case TF_READER_NEW_EPOCH:
+        (void)drain_ring(fanout); /* what the old writer published last */
         set_lost(fanout, true);
         (void)emit_due(fanout); /* clients hear of the loss before they hear of the new epoch */
         change_epoch(fanout);
@@ -519,8 +520,9 @@ uint64_t tf_fanout_step(tf_fanout_t *fanout, int64_t mono_ns, int64_t wall_ns, i
 
 void tf_fanout_sleep(tf_fanout_t *fanout, int64_t wake_in_ns)
 {
-    bool batching = fanout->data_turn_ns > fanout->mono_ns;
-    tf_bell_t *bell = batching ? NULL : fanout->config.bell; /* no need to be woken for data yet */
+    /* Not to be woken for data when there is more to do at once, or before the batch is over. */
+    bool deaf = wake_in_ns == 0 || fanout->data_turn_ns > fanout->mono_ns;
+    tf_bell_t *bell = deaf ? NULL : fanout->config.bell;
     if (bell != NULL) {
         tf_bell_raise(bell);
         if (tf_reader_lag_bytes(fanout->reader) > 0)

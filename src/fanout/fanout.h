@@ -59,5 +59,6 @@ void tf_fanout_drain(tf_fanout_t *fanout);
 /* Draining is over: nobody is connected any more. */
 bool tf_fanout_drained(const tf_fanout_t *fanout);
 
-/* Sleep for up to wake_in_ns, woken by sockets and by the bell. */
+/* After every step: hand what it asked of the io to the kernel, and sleep for up to wake_in_ns (0 =
+ * do not sleep), woken by sockets and by the bell. */
 void tf_fanout_sleep(tf_fanout_t *fanout, int64_t wake_in_ns);

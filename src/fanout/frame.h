@@ -16,7 +16,7 @@ typedef enum tf_frame_type {
     TF_FRAME_SNAPSHOT, /* complete: fits every subscription */
     TF_FRAME_STATE,    /* a change of state: outside the prev chain */
     TF_FRAME_ANNOUNCE, /* `subscribed`: a new scale or epoch */
-    TF_FRAME_NOTICE,   /* lag, gap: changes nothing in what the subscription holds */
+    TF_FRAME_NOTICE,   /* lag: changes nothing in what the subscription holds */
 } tf_frame_type_t;
 
 typedef struct tf_frame {
@@ -28,6 +28,8 @@ typedef struct tf_frame {
     uint8_t told;            /* SNAPSHOT, STATE: tf_told_t after it */
     uint8_t generation;      /* ANNOUNCE: the stream's generation after it ... */
     uint8_t base_generation; /* ... and the first one that it continues */
+    uint16_t gaps;           /* gap notifications in it ... */
+    uint64_t lost;           /* ... and the trades that they say this server lost */
     uint8_t data[];
 } tf_frame_t;
 

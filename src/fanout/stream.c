@@ -2,12 +2,11 @@
 
 #include "base/mem.h"
 #include "fanout/difference.h"
+#include "fanout/stream_inside.h"
 #include "fanout/stream_text.h"
 #include "market/checksum.h"
 
 #include <string.h>
-
-enum { PENDING_ROOM_MIN = 16 };
 
 /* ---- scratch ---- */
 
@@ -80,7 +79,7 @@ static bool book_ready(tf_stream_t *stream, const tf_stream_env_t *env)
     return stream->channel.kind != TF_KIND_BOOK || stream->book.depth > 0 || book_init(stream, env);
 }
 
-static void forget_encoded(tf_stream_t *stream)
+void tf_stream_forget_encoded(tf_stream_t *stream)
 {
     tf_frame_unref(stream->snapshot);
     tf_frame_unref(stream->market);
@@ -88,14 +87,14 @@ static void forget_encoded(tf_stream_t *stream)
     stream->market = NULL;
 }
 
-static void new_generation(tf_stream_t *stream)
+void tf_stream_new_generation(tf_stream_t *stream)
 {
     stream->generation++;
     if (stream->channel.kind != TF_KIND_TRADES)
         stream->base_generation = stream->generation;
     tf_frame_unref(stream->announce);
     stream->announce = NULL;
-    forget_encoded(stream);
+    tf_stream_forget_encoded(stream);
 }
 
 bool tf_stream_init(tf_stream_t *stream, const tf_stream_env_t *env, const tf_channel_t *channel,
@@ -123,7 +122,7 @@ bool tf_stream_init(tf_stream_t *stream, const tf_stream_env_t *env, const tf_ch
 void tf_stream_fini(tf_stream_t *stream)
 {
     kind_fini(stream);
-    forget_encoded(stream);
+    tf_stream_forget_encoded(stream);
     tf_frame_unref(stream->announce);
     tf_mem_free(stream->name);
     tf_mem_free(stream->subscription);
@@ -133,7 +132,7 @@ void tf_stream_fini(tf_stream_t *stream)
 void tf_stream_reset(tf_stream_t *stream, uint32_t instrument)
 {
     kind_fini(stream); /* a book gets its memory when it is loaded, when there is some */
-    new_generation(stream);
+    tf_stream_new_generation(stream);
     stream->base_generation = stream->generation;
     stream->state = TF_STREAM_LOADING;
     stream->instrument = instrument;
@@ -157,11 +156,6 @@ static void take_info(tf_stream_t *stream, const tf_image_info_t *info)
     stream->tp_ns = info->tp_ns;
     stream->px_dp = info->px_dp;
     stream->sz_dp = info->sz_dp;
-}
-
-static bool scale_differs(const tf_stream_t *stream, const tf_image_info_t *info)
-{
-    return stream->px_dp != info->px_dp || stream->sz_dp != info->sz_dp;
 }
 
 static bool image_read(tf_stream_t *stream, tf_stream_env_t *env, tf_stream_image_t *image)
@@ -232,13 +226,6 @@ static tf_frame_t *frame_from_text(tf_stream_env_t *env, tf_frame_type_t type)
     return tf_frame_create(type, &env->blob);
 }
 
-static tf_frame_t *count_encoded(const tf_stream_env_t *env, tf_frame_t *frame)
-{
-    if (frame != NULL)
-        tf_count(env->stats, frames_encoded_total, 1);
-    return frame;
-}
-
 /* A subscriber's first message of trades: the last ones up to the stream's seq. */
 static bool trades_text(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope)
 {
@@ -250,7 +237,7 @@ static bool trades_text(const tf_stream_t *stream, tf_stream_env_t *env, bool en
             stream->seq >= TF_STREAM_TRADES_JOIN ? stream->seq - TF_STREAM_TRADES_JOIN + 1 : 1;
         if (tf_reader_trades(env->reader, stream->instrument, from, stream->seq, &info, env->trade,
                              TF_STREAM_TRADES_JOIN, &first, &count) != TF_IMAGE_OK ||
-            scale_differs(stream, &info))
+            tf_stream_scale_differs(stream, &info))
             return false;
     }
     tf_message_t message = tf_stream_snapshot_message(stream, env, envelope);
@@ -317,176 +304,6 @@ tf_frame_t *tf_stream_lag(const tf_stream_t *stream, tf_stream_env_t *env, uint6
     return frame_from_text(env, TF_FRAME_NOTICE);
 }
 
-/* ---- trades ---- */
-
-void tf_stream_lapped(tf_stream_t *stream)
-{
-    if (stream->channel.kind == TF_KIND_TRADES)
-        stream->trades.hole = true;
-}
-
-static uint64_t trades_expected(const tf_stream_t *stream)
-{
-    const tf_stream_trades_t *trades = &stream->trades;
-    return trades->count > 0 ? trades->first + trades->count : stream->seq + 1;
-}
-
-static bool trades_grow(tf_stream_trades_t *trades, uint32_t count)
-{
-    if (trades->room - trades->count >= count)
-        return true;
-    uint32_t room = trades->room + trades->room / 2 + count + PENDING_ROOM_MIN;
-    tf_trade_t *grown = tf_mem_realloc(trades->pending, room, sizeof *grown);
-    if (grown == NULL)
-        return false;
-    trades->pending = grown;
-    trades->room = room;
-    return true;
-}
-
-void tf_stream_trade(tf_stream_t *stream, const tf_event_trade_t *event)
-{
-    tf_stream_trades_t *trades = &stream->trades;
-    uint64_t expected = trades_expected(stream);
-    bool scaled = event->head.px_dp != stream->px_dp || event->head.sz_dp != stream->sz_dp;
-    if (stream->state == TF_STREAM_LOADING || trades->hole || event->head.seq < expected)
-        return;
-    if (event->head.seq > expected || scaled || !trades_grow(trades, 1)) {
-        trades->hole = true;
-        return;
-    }
-    if (trades->count == 0)
-        trades->first = expected;
-    trades->pending[trades->count++] = event->trade;
-    stream->te_ns = event->head.te_ns;
-    stream->ti_ns = event->head.ti_ns;
-    stream->tp_ns = event->head.tp_ns;
-}
-
-/* Close the hole from the history; what it no longer has is lost, and will be announced. Only when
- * nothing is pending, so that order is kept. The history is in the newest scale: should that have
- * changed just now, the next turn changes the stream's first. */
-static bool trades_refill(tf_stream_t *stream, tf_stream_env_t *env)
-{
-    tf_stream_trades_t *trades = &stream->trades;
-    uint64_t expected = stream->seq + 1;
-    tf_image_info_t info;
-    uint64_t first;
-    uint32_t count;
-    if (tf_reader_trades(env->reader, stream->instrument, expected, UINT64_MAX, &info, env->trade,
-                         tf_reader_trades_kept(env->reader), &first, &count) != TF_IMAGE_OK ||
-        scale_differs(stream, &info) || !trades_grow(trades, count))
-        return false;
-    trades->hole = false;
-    if (count == 0)
-        return true;
-    memcpy(trades->pending, env->trade, count * sizeof *env->trade);
-    trades->count = count;
-    trades->first = first;
-    trades->lost = first - expected;
-    stream->te_ns = info.te_ns;
-    stream->ti_ns = info.ti_ns;
-    stream->tp_ns = info.tp_ns;
-    return true;
-}
-
-/* One frame of up to TF_STREAM_TRADES_PER_FRAME pending trades; moves the stream's seq. */
-static tf_frame_t *trades_next_frame(tf_stream_t *stream, tf_stream_env_t *env)
-{
-    tf_stream_trades_t *trades = &stream->trades;
-    uint32_t count =
-        trades->count < TF_STREAM_TRADES_PER_FRAME ? trades->count : TF_STREAM_TRADES_PER_FRAME;
-    tf_buf_reset(&env->blob);
-    tf_stream_put_trades(stream, env, stream->seq, trades->pending, trades->first, count);
-    tf_frame_t *frame = count_encoded(env, tf_frame_create(TF_FRAME_UPDATE, &env->blob));
-    if (frame == NULL)
-        return NULL;
-    frame->prev = stream->seq;
-    frame->seq = trades->first + count - 1;
-    stream->seq = frame->seq;
-    tf_count(env->stats, trades_lost_total, trades->lost);
-    trades->lost = 0;
-    trades->first += count;
-    trades->count -= count;
-    memmove(trades->pending, trades->pending + count, trades->count * sizeof *trades->pending);
-    return frame;
-}
-
-static tf_stream_result_t emit_trades(tf_stream_t *stream, tf_stream_env_t *env,
-                                      tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
-{
-    uint64_t before = stream->seq;
-    bool ok = true;
-    while (ok && *count < TF_STREAM_FRAMES_MAX &&
-           (stream->trades.count > 0 || stream->trades.hole)) {
-        if (stream->trades.count == 0) {
-            ok = trades_refill(stream, env);
-            continue;
-        }
-        tf_frame_t *frame = trades_next_frame(stream, env);
-        ok = frame != NULL;
-        if (ok)
-            out[(*count)++] = frame;
-    }
-    if (stream->seq != before)
-        forget_encoded(stream);
-    return ok && stream->trades.count == 0 && !stream->trades.hole ? TF_STREAM_OK : TF_STREAM_AGAIN;
-}
-
-/* A new scale does not end a list of trades: what was pending goes out in the old one, what follows
- * in the new one, with the announcement between. Trades that came meanwhile are in the history. */
-static tf_stream_result_t rescale_trades(tf_stream_t *stream, tf_stream_env_t *env,
-                                         const tf_image_info_t *info,
-                                         tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
-{
-    stream->trades.hole = false;
-    tf_stream_result_t result = emit_trades(stream, env, out, count);
-    stream->trades.hole = true;
-    if (result != TF_STREAM_OK || *count + 1 >= TF_STREAM_FRAMES_MAX)
-        return TF_STREAM_AGAIN;
-    new_generation(stream);
-    stream->px_dp = info->px_dp;
-    stream->sz_dp = info->sz_dp;
-    tf_frame_t *announce = tf_stream_announce(stream, env);
-    if (announce == NULL)
-        return TF_STREAM_MISSED;
-    out[(*count)++] = tf_frame_ref(announce);
-    return TF_STREAM_OK;
-}
-
-tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq,
-                                   uint64_t *lost)
-{
-    TF_ASSERT(stream->channel.kind == TF_KIND_TRADES && seq < stream->seq);
-    uint64_t to = stream->seq;
-    if (to - seq > TF_STREAM_TRADES_PER_FRAME) {
-        /* Oldest first, a frame's worth at a time; but never older than the history holds. */
-        uint64_t kept = tf_reader_trades_kept(env->reader);
-        uint64_t oldest = to > kept ? to - kept : 0;
-        to = (seq > oldest ? seq : oldest) + TF_STREAM_TRADES_PER_FRAME;
-        if (to > stream->seq)
-            to = stream->seq;
-    }
-    tf_image_info_t info;
-    uint64_t first;
-    uint32_t count;
-    if (tf_reader_trades(env->reader, stream->instrument, seq + 1, to, &info, env->trade,
-                         TF_STREAM_TRADES_PER_FRAME, &first, &count) != TF_IMAGE_OK ||
-        scale_differs(stream, &info))
-        return NULL;
-    if (count == 0)
-        first = to + 1; /* the history moved past them while we looked */
-    *lost = first - seq - 1;
-    tf_buf_reset(&env->blob);
-    tf_stream_put_trades(stream, env, seq, env->trade, first, count);
-    tf_frame_t *frame = tf_frame_create(TF_FRAME_UPDATE, &env->blob);
-    if (frame != NULL) {
-        frame->prev = seq;
-        frame->seq = first + count - 1;
-    }
-    return frame;
-}
-
 /* ---- emission ---- */
 
 /* Where clients truncate. What the image dropped above that rank they have to be told. */
@@ -542,9 +359,9 @@ static tf_stream_result_t emit_reset(tf_stream_t *stream, tf_stream_env_t *env,
                                      const tf_stream_image_t *image,
                                      tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
-    if (scale_differs(stream, &image->info))
-        new_generation(stream);
-    forget_encoded(stream);
+    if (tf_stream_scale_differs(stream, &image->info))
+        tf_stream_new_generation(stream);
+    tf_stream_forget_encoded(stream);
     take_info(stream, &image->info);
     take_data(stream, env, image);
     if (stream->channel.kind == TF_KIND_TRADES)
@@ -567,7 +384,7 @@ static bool needs_reset(const tf_stream_t *stream, const tf_image_info_t *info)
     if (stream->state == TF_STREAM_LOADING)
         return true;
     return stream->channel.kind != TF_KIND_TRADES &&
-           (scale_differs(stream, info) || info->base_seq > stream->seq);
+           (tf_stream_scale_differs(stream, info) || info->base_seq > stream->seq);
 }
 
 static tf_stream_result_t emit_data(tf_stream_t *stream, tf_stream_env_t *env,
@@ -582,9 +399,9 @@ static tf_stream_result_t emit_data(tf_stream_t *stream, tf_stream_env_t *env,
                             : latest(stream, env, image, &nothing);
     if (nothing)
         return TF_STREAM_OK;
-    if (count_encoded(env, frame) == NULL)
+    if (tf_stream_count_encoded(env, frame) == NULL)
         return TF_STREAM_AGAIN;
-    forget_encoded(stream);
+    tf_stream_forget_encoded(stream);
     take_info(stream, &image->info);
     take_data(stream, env, image);
     frame->seq = stream->seq;
@@ -600,7 +417,7 @@ static bool emit_told(tf_stream_t *stream, tf_stream_env_t *env, tf_told_t told,
     if (told == before)
         return true;
     stream->told = told;
-    forget_encoded(stream);
+    tf_stream_forget_encoded(stream);
     tf_frame_t *market = tf_stream_market(stream, env);
     if (market == NULL)
         stream->told = before; /* nobody was told: next turn */
@@ -620,12 +437,12 @@ tf_stream_result_t tf_stream_emit(tf_stream_t *stream, tf_stream_env_t *env,
         return emit_reset(stream, env, &image, out, count);
     if (!emit_told(stream, env, told_now(env, &image.info), out, count))
         return TF_STREAM_AGAIN;
-    if (stream->channel.kind == TF_KIND_TRADES && scale_differs(stream, &image.info)) {
-        tf_stream_result_t result = rescale_trades(stream, env, &image.info, out, count);
+    if (stream->channel.kind == TF_KIND_TRADES && tf_stream_scale_differs(stream, &image.info)) {
+        tf_stream_result_t result = tf_stream_trades_rescale(stream, env, &image.info, out, count);
         if (result != TF_STREAM_OK)
             return result;
     }
-    return stream->channel.kind == TF_KIND_TRADES ? emit_trades(stream, env, out, count)
+    return stream->channel.kind == TF_KIND_TRADES ? tf_stream_trades_emit(stream, env, out, count)
                                                   : emit_data(stream, env, &image, out, count);
 }
 
@@ -638,7 +455,7 @@ bool tf_stream_expect(tf_stream_t *stream, const tf_stream_env_t *env)
     if (tf_reader_instrument(env->reader, stream->instrument, &view) != TF_IMAGE_OK)
         return false;
     if (stream->px_dp != view.info.px_dp || stream->sz_dp != view.info.sz_dp)
-        new_generation(stream);
+        tf_stream_new_generation(stream);
     stream->px_dp = view.info.px_dp;
     stream->sz_dp = view.info.sz_dp;
     return true;

@@ -39,7 +39,6 @@ typedef struct tf_stream_book {
 typedef struct tf_stream_trades {
     tf_trade_t *pending;
     uint64_t first;
-    uint64_t lost; /* numbers right before `first` that nobody has any more */
     uint32_t count;
     uint32_t room;
     bool hole; /* trades after the pending ones were missed: the image's history has them */
@@ -142,10 +141,9 @@ tf_frame_t *tf_stream_market(tf_stream_t *stream, tf_stream_env_t *env);
 /*
  * Trades for a subscription that is behind at `seq`: what the history still has up to the stream's
  * seq, with a gap notice first for what it has not; at most TF_STREAM_TRADES_PER_FRAME trades a
- * call. The caller's reference; NULL as above. *lost: trades announced as gone.
+ * call. The caller's reference; NULL as above.
  */
-tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq,
-                                   uint64_t *lost);
+tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq);
 
 /* A lag notice; the caller's reference; NULL when out of memory. */
 tf_frame_t *tf_stream_lag(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t from);

@@ -93,7 +93,6 @@ static void put_gap(const tf_stream_t *stream, tf_stream_env_t *env, bool at_ven
     tf_buf_reset(&env->text);
     tf_json_gap(&env->text, stream->name, stream->name_bytes, at_venue, from, to, count);
     tf_frame_put_text(&env->blob, &env->text);
-    tf_count(env->stats, gap_notices_total, 1);
 }
 
 static void put_run(const tf_stream_t *stream, tf_stream_env_t *env, const tf_trade_t *trades,
@@ -112,11 +111,14 @@ static void put_run(const tf_stream_t *stream, tf_stream_env_t *env, const tf_tr
     tf_frame_put_text(&env->blob, &env->text);
 }
 
-void tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
-                          const tf_trade_t *trades, uint64_t first, uint32_t count)
+uint16_t tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
+                              const tf_trade_t *trades, uint64_t first, uint32_t count)
 {
-    if (first > prev + 1)
+    uint16_t gaps = 0;
+    if (first > prev + 1) {
         put_gap(stream, env, false, prev, first - 1, first - prev - 1);
+        gaps++;
+    }
     uint32_t start = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (trades[i].gap_before == 0)
@@ -124,8 +126,10 @@ void tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint6
         put_run(stream, env, trades + start, first + start, i - start);
         put_gap(stream, env, true, first + i - 1, first + i - 1, trades[i].gap_before);
         start = i;
+        gaps++;
     }
     put_run(stream, env, trades + start, first + start, count - start);
+    return gaps;
 }
 
 uint64_t tf_stream_sid(const tf_stream_t *stream)

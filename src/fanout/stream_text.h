@@ -36,8 +36,8 @@ void tf_stream_put_state(const tf_stream_t *stream, tf_stream_env_t *env);
  * .. first + count - 1: a server gap notice when first > prev + 1, a venue gap notice before each
  * trade whose predecessors the venue never sent, and the trades between.
  */
-void tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
-                          const tf_trade_t *trades, uint64_t first, uint32_t count);
+uint16_t tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
+                              const tf_trade_t *trades, uint64_t first, uint32_t count);
 
 /* The stream's number, the same in every thread and process of an epoch: instrument, kind, depth,
  * rate and scale packed into 40 bits. */

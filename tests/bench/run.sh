@@ -23,11 +23,11 @@ failed=0
 
 # shellcheck disable=SC2317 # called by the trap
 stop_all() {
-    local pid
-    for pid in "${pids[@]}"; do
-        kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    local pid running=("${pids[@]}")
+    for pid in "${running[@]}"; do
+        stop "$pid"
     done
-    rm -rf "$scratch"
+    rm -rf "$scratch" /dev/shm/tickfan.bench-$$ /dev/shm/tickfan.bench-$$.lock
 }
 trap stop_all EXIT
 trap 'exit 130' INT TERM

@@ -2,9 +2,12 @@
 HTTP listener tells about it."""
 
 import asyncio
+import contextlib
 import os
+import selectors
 import re
 import signal
+import threading
 import socket
 import unittest
 
@@ -167,6 +170,37 @@ class Shutdown(unittest.TestCase):
                 self.assertEqual(silent.closed_with(), 1001)
             self.assertEqual(code, 0)
             self.assertLess(seconds, 5)
+
+    def test_hundreds_of_busy_clients_do_not_hold_up_the_end(self):
+        busy = "sim:instruments=1,updates_per_s=500,trades_per_s=0,burst_every_s=0"
+        subscribe = {"id": 1, "method": "subscribe",
+                     "params": {"channels": ["book.sim.BTC-USD.10.raw"]}}
+        with kit.serve("--venue", busy) as server, contextlib.ExitStack() as stack:
+            sockets = selectors.DefaultSelector()
+            for _ in range(1000):
+                client = stack.enter_context(RawClient(server.port()))
+                client.open()
+                client.say(subscribe)
+                sockets.register(client.socket, selectors.EVENT_READ)
+            reader = threading.Thread(target=self.read_until_closed, args=(sockets,))
+            reader.start()
+            code, seconds = server.terminate(10)
+            reader.join()
+            self.assertEqual(code, 0)
+            self.assertLess(seconds, 5)
+
+    @staticmethod
+    def read_until_closed(sockets):
+        """Read everything; hang up at the server's goodbye, without an answer."""
+        while sockets.get_map():
+            for key, _ in sockets.select(kit.WAIT_S):
+                try:
+                    data = key.fileobj.recv(65536)
+                except ConnectionError:
+                    data = b""
+                if not data or b"shutting down" in data:
+                    sockets.unregister(key.fileobj)
+                    key.fileobj.close()
 
     def test_while_draining_no_new_client_is_taken_and_readyz_says_503(self):
         with kit.serve(*SIM, "--drain-ms", "2000", "--linger-ms", "60000") as server:

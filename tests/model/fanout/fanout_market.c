@@ -26,9 +26,13 @@ size_t market_decimal(char *out, int64_t mantissa, uint8_t dp)
         unit *= 10;
     const char *sign = mantissa < 0 ? "-" : "";
     int64_t whole = mantissa < 0 ? -mantissa : mantissa;
-    int length = dp == 0 ? sprintf(out, "%s%" PRId64, sign, whole)
-                         : sprintf(out, "%s%" PRId64 ".%0*" PRId64, sign, whole / unit, (int)dp,
-                                   whole % unit);
+    int length = sprintf(out, "%s%" PRId64, sign, whole / unit);
+    if (dp > 0) {
+        /* The leading 1 keeps the zeros of the fraction; the point takes its place. */
+        char *point = out + length;
+        length += sprintf(point, "%" PRId64, unit + whole % unit);
+        *point = '.';
+    }
     return (size_t)length;
 }
 

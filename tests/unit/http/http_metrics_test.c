@@ -146,16 +146,16 @@ static void a_name_that_ends_with_total_is_a_counter_and_any_other_a_gauge(void 
 static void closes_are_told_by_code_and_reason(void **state)
 {
     (void)state;
-    atomic_store(&closes[TF_WS_CLOSE_POLICY], 3);
+    atomic_store(&closes[TF_WS_CLOSE_RATE], 3);
     atomic_store(&closes[TF_WS_CLOSE_NO_PONG], 4);
     atomic_store(&closes[TF_WS_CLOSE_TOO_SLOW], 5);
     t_reply_t reply;
     const t_exposition_t *page = page_get(&reply);
     const char *const told[] = {
-        "tickfan_closes_total{thread=\"fanout-0\",code=\"1008\",reason=\"policy\"}",
+        "tickfan_closes_total{thread=\"fanout-0\",code=\"4429\",reason=\"rate\"}",
         "tickfan_closes_total{thread=\"fanout-0\",code=\"1008\",reason=\"no_pong\"}",
         "tickfan_closes_total{thread=\"fanout-0\",code=\"4408\",reason=\"too_slow\"}",
-        "tickfan_closes_total{thread=\"fanout-0\",code=\"1000\",reason=\"normal\"}",
+        "tickfan_closes_total{thread=\"fanout-0\",code=\"1001\",reason=\"going_away\"}",
     };
     assert_series(page, told[0], 3);
     assert_series(page, told[1], 4);

@@ -57,7 +57,7 @@ static void every_close_reason_fits_a_close_frame(void **state)
     (void)state;
     assert_int_equal(tf_ws_close_code(TF_WS_CLOSE_PROTOCOL), 1002);
     assert_int_equal(tf_ws_close_code(TF_WS_CLOSE_TOO_SLOW), 4408);
-    assert_string_equal(tf_ws_close_text(TF_WS_CLOSE_NORMAL), "bye");
+    assert_string_equal(tf_ws_close_text(TF_WS_CLOSE_GOING_AWAY), "server is shutting down");
     assert_int_equal(tf_ws_close_code(TF_WS_CLOSE_NONE), 0);
     for (int reason = TF_WS_CLOSE_NONE + 1; reason < TF_WS_CLOSE_COUNT; reason++) {
         uint8_t out[2 + TF_WS_CONTROL_BYTES_MAX];

@@ -110,7 +110,14 @@ static void print_lapped(tap_t *tap)
     tf_tap_lapped_line(&tap->out, &tap->style, tf_reader_lapped_count(tap->reader));
 }
 
-/* Names never change within an epoch, so each is read once. */
+static tf_reader_health_t health(const tap_t *tap)
+{
+    return tf_reader_health(tap->reader, tf_clock_mono_ns(&tf_clock_system),
+                            tap->options->lost_ms.number * TF_NS_PER_MS);
+}
+
+/* Names never change within an epoch, so each is read once. An entry that stays busy was left so by
+ * a dead writer: its events are printed without a name, and follow() tells the rest. */
 static const tf_instrument_view_t *view_of(tap_t *tap, uint32_t index)
 {
     static const tf_instrument_view_t unknown = {.symbol = "?", .venue = "?"};
@@ -119,11 +126,11 @@ static const tf_instrument_view_t *view_of(tap_t *tap, uint32_t index)
     tf_instrument_view_t *view = &tap->view[index];
     while (view->symbol[0] == '\0') {
         tf_image_result_t result = tf_reader_instrument(tap->reader, index, view);
-        if (result == TF_IMAGE_RANGE)
-            return &unknown;
+        if (result == TF_IMAGE_OK)
+            break;
         if (result == TF_IMAGE_BUSY)
             look_for_stop(tap, POLL_MS);
-        if (tap->stop_asked)
+        if (result == TF_IMAGE_RANGE || tap->stop_asked || health(tap) != TF_READER_ALIVE)
             return &unknown;
     }
     return view;
@@ -154,15 +161,13 @@ static int follow(tap_t *tap)
 {
     for (;;) {
         /* Health first: what a closing writer published before is then still drained. */
-        tf_reader_health_t health =
-            tf_reader_health(tap->reader, tf_clock_mono_ns(&tf_clock_system),
-                             tap->options->lost_ms.number * TF_NS_PER_MS);
+        tf_reader_health_t now = health(tap);
         uint64_t events = drain(tap);
         if (tap->output_gone || tap->stop_asked)
             return EXIT_CLOSED;
-        if (events == 0 && (health == TF_READER_CLOSED || health == TF_READER_NEW_EPOCH))
+        if (events == 0 && (now == TF_READER_CLOSED || now == TF_READER_NEW_EPOCH))
             return tap->from_start && tap->lapped ? EXIT_LAPPED : EXIT_CLOSED;
-        if (events == 0 && health == TF_READER_LOST) {
+        if (events == 0 && now == TF_READER_LOST) {
             tf_log(TF_LOG_ERROR, "ingest_lost", "region=%s hint=\"its writer hangs or was killed\"",
                    tap->options->region.text);
             return EXIT_LOST;

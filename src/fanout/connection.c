@@ -61,7 +61,8 @@ bool tf_outbox_push(tf_outbox_t *outbox, tf_connection_t *connection, uint32_t s
                                             .undo_behind_ms = sub->behind_ms,
                                             .undo_phase = sub->phase,
                                             .undo_told = sub->told,
-                                            .undo_generation = sub->generation};
+                                            .undo_generation = sub->generation,
+                                            .undo_lag_told = sub->lag_told};
     if (connection->out_first == TF_INDEX_NONE)
         connection->out_first = index;
     else
@@ -129,6 +130,7 @@ void tf_connection_behind(tf_connection_t *connection, tf_subscription_t *subscr
     if (subscription->phase != TF_PHASE_CURRENT)
         return;
     subscription->phase = TF_PHASE_BEHIND;
+    subscription->lag_told = false;
     subscription->behind_ms = (uint32_t)(mono_ns / TF_NS_PER_MS);
     connection->behind_count++;
 }
@@ -146,6 +148,7 @@ static void undo(tf_outbox_t *outbox, tf_connection_t *connection, const tf_out_
         return;
     sub->phase = entry->undo_phase;
     sub->behind_ms = entry->undo_behind_ms;
+    sub->lag_told = entry->undo_lag_told;
 }
 
 /* Entries from `first` on did not go out. Taken back from the last to the first, so that a

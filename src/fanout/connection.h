@@ -2,8 +2,8 @@
  * connection: one client's socket on one fan-out thread: its session, its subscriptions, and what
  * it is sent in this turn.
  *
- * The socket is the only queue (DESIGN.md, idea 4). One send is in flight at most; it completes
- * inside the submit that starts it. What goes into one send, in this order:
+ * The socket is the only queue (ARCHITECTURE.md, "The picture"). One send is in flight at most; it
+ * completes inside the submit that starts it. What goes into one send, in this order:
  *
  *     [rest of a cut frame] [replies and control frames] [frames of this turn, at most 32 KiB]
  *
@@ -82,6 +82,7 @@ typedef struct tf_out_entry {
     uint32_t next; /* of the connection, TF_INDEX_NONE = the last */
     uint32_t undo_behind_ms;
     uint8_t undo_phase, undo_told, undo_generation;
+    bool undo_lag_told;
 } tf_out_entry_t;
 
 typedef struct tf_outbox {

@@ -112,18 +112,16 @@ static bool lagged(const tf_fanout_t *fanout, const tf_subscription_t *sub,
            (int64_t)behind_ms * TF_NS_PER_MS > period_ns;
 }
 
-/* A notice is given once: it moves behind_ms, so that data that has no room yet does not bring it
- * again. */
+/* Told once per time of being behind, however many pieces the catching up takes. */
 static caught_t catch_up_lag(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
                              tf_stream_t *stream)
 {
     tf_subscription_t *sub = &fanout->subscriptions.item[index];
-    if (sub->generation != stream->generation || !lagged(fanout, sub, stream))
+    if (sub->lag_told || sub->generation != stream->generation || !lagged(fanout, sub, stream))
         return CAUGHT_UP;
     caught_t result =
         give_own(fanout, connection, index, tf_stream_lag(stream, &fanout->env, sub->seq));
-    if (result == CAUGHT_UP)
-        sub->behind_ms = (uint32_t)(fanout->mono_ns / TF_NS_PER_MS);
+    sub->lag_told = result == CAUGHT_UP;
     return result;
 }
 
@@ -160,7 +158,8 @@ static caught_t catch_up_loading(tf_fanout_t *fanout, tf_connection_t *connectio
     caught_t result = catch_up_market(fanout, connection, index, stream);
     if (result != CAUGHT_UP || stream->instrument == TF_INDEX_NONE)
         return result;
-    tf_fanout_mark_dirty(fanout, sub->stream, true);
+    if (!fanout->env.lost) /* else its writer is gone: there is nothing to read until it is back */
+        tf_fanout_mark_dirty(fanout, sub->stream, true);
     return CAUGHT_NOT_YET;
 }
 

@@ -8,8 +8,9 @@ enum {
     EVENTS_PER_TURN = 16384, /* ring records read before clients are served */
     SCRATCH_SLICES = 128,    /* joined sends between two submits: 4 MiB */
     STREAM_ROOM_MIN = 64,
-    IDLE_MS = 50, /* longest sleep: heartbeats and new epochs are noticed in time */
-    POLL_MS = 1,  /* longest sleep without a bell */
+    IDLE_MS = 50,       /* longest sleep: heartbeats and new epochs are noticed in time */
+    POLL_MS = 1,        /* longest sleep without a bell */
+    RETRY_NS = 1000000, /* what could not be done in a turn is tried again so soon */
 };
 
 const tf_fanout_config_t tf_fanout_config_default = {
@@ -56,8 +57,8 @@ void tf_index_list_fini(tf_index_list_t *list)
 void tf_fanout_mark_dirty(tf_fanout_t *fanout, uint32_t stream_index, bool at_once)
 {
     tf_stream_t *stream = fanout->stream[stream_index];
-    if (at_once)
-        stream->urgent = true;
+    stream->urgent = stream->urgent || at_once;
+    fanout->urgent = fanout->urgent || at_once;
     if (stream->dirty)
         return;
     stream->dirty = true;
@@ -67,10 +68,8 @@ void tf_fanout_mark_dirty(tf_fanout_t *fanout, uint32_t stream_index, bool at_on
 static void mark_kind(tf_fanout_t *fanout, uint32_t instrument, tf_kind_t kind, bool at_once)
 {
     uint32_t index = fanout->directory.entry[instrument].first_stream[kind];
-    for (; index != TF_INDEX_NONE; index = fanout->stream[index]->next) {
+    for (; index != TF_INDEX_NONE; index = fanout->stream[index]->next)
         tf_fanout_mark_dirty(fanout, index, at_once);
-        fanout->urgent = fanout->urgent || at_once;
-    }
 }
 
 static void mark_instrument(tf_fanout_t *fanout, uint32_t instrument)
@@ -85,7 +84,6 @@ static void mark_everything(tf_fanout_t *fanout)
         if (fanout->stream[i] != NULL)
             tf_fanout_mark_dirty(fanout, i, true);
     }
-    fanout->urgent = true;
 }
 
 static bool stream_rooms(tf_fanout_t *fanout)
@@ -221,7 +219,6 @@ static void resolve_orphans(tf_fanout_t *fanout)
         stream->instrument = instrument;
         stream_link(fanout, stream, i);
         tf_fanout_mark_dirty(fanout, i, true);
-        fanout->urgent = true;
     }
 }
 
@@ -358,6 +355,7 @@ static uint64_t emit_list(tf_fanout_t *fanout, tf_index_list_t *list, bool due)
             stream->urgent = false;
         } else {
             list->item[kept++] = index;
+            fanout->urgent = fanout->urgent || stream->urgent;
         }
     }
     list->count = kept;
@@ -367,17 +365,18 @@ static uint64_t emit_list(tf_fanout_t *fanout, tf_index_list_t *list, bool due)
 static uint64_t emit_due(tf_fanout_t *fanout)
 {
     uint64_t emitted = 0;
+    bool urgent = fanout->urgent;
+    fanout->urgent = false; /* until a stream turns out to need another try */
     for (int rate = 0; rate < TF_RATE_COUNT; rate++) {
         tf_index_list_t *list = &fanout->dirty[rate];
         bool due = fanout->mono_ns >= fanout->tick_ns[rate];
-        if (list->count == 0 || (!due && !fanout->urgent))
+        if (list->count == 0 || (!due && !urgent))
             continue;
         emitted += emit_list(fanout, list, due);
         /* One clock for all streams of a rate: what a client gets goes out together. */
         if (due)
             fanout->tick_ns[rate] = fanout->mono_ns + tf_rate_period_ns((tf_rate_t)rate);
     }
-    fanout->urgent = false;
     return emitted;
 }
 
@@ -472,6 +471,11 @@ static int64_t sooner(int64_t wake_ns, int64_t then_ns)
     return then_ns < wake_ns ? then_ns : wake_ns;
 }
 
+static int64_t later(int64_t a_ns, int64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
 static int64_t next_wake_in(const tf_fanout_t *fanout)
 {
     if (fanout->ready.count > 0 || fanout->input.count > 0)
@@ -481,13 +485,13 @@ static int64_t next_wake_in(const tf_fanout_t *fanout)
     wake_ns = sooner(wake_ns, fanout->sweep_next_ns);
     if (fanout->accept_again_ns != 0)
         wake_ns = sooner(wake_ns, fanout->accept_again_ns);
+    if (fanout->urgent) /* met a busy image, or waits for the batch to be over */
+        wake_ns = sooner(wake_ns, later(fanout->mono_ns + RETRY_NS, fanout->data_turn_ns));
     if (fanout->behind.count > 0) /* waits for a busy image or for room in the next send */
-        wake_ns = sooner(wake_ns, fanout->mono_ns + fanout->config.batch_ns);
+        wake_ns = sooner(wake_ns, fanout->mono_ns + RETRY_NS);
     for (int rate = 0; rate < TF_RATE_COUNT; rate++) {
         if (fanout->dirty[rate].count > 0)
-            wake_ns = sooner(wake_ns, fanout->tick_ns[rate] > fanout->data_turn_ns
-                                          ? fanout->tick_ns[rate]
-                                          : fanout->data_turn_ns);
+            wake_ns = sooner(wake_ns, later(fanout->tick_ns[rate], fanout->data_turn_ns));
     }
     /* Until then the bell is not raised (tf_fanout_sleep), so nobody wakes us for what comes. */
     if (tf_reader_lag_bytes(fanout->reader) > 0 || fanout->data_turn_ns > fanout->mono_ns)

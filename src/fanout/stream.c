@@ -426,13 +426,28 @@ static bool emit_told(tf_stream_t *stream, tf_stream_env_t *env, tf_told_t told,
     return market != NULL;
 }
 
+/* An entry that a dead writer left half written can't be read before there is a new writer, and is
+ * not tried again until then: its clients are told that the market is lost. */
+static tf_stream_result_t emit_lost(tf_stream_t *stream, tf_stream_env_t *env,
+                                    tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
+{
+    tf_told_t lost = tf_told(TF_STATE_STALE, TF_REASON_INGEST_LOST);
+    if (stream->state == TF_STREAM_READY)
+        return emit_told(stream, env, lost, out, count) ? TF_STREAM_OK : TF_STREAM_AGAIN;
+    tf_stream_forget_encoded(stream);
+    stream->told = lost;
+    return TF_STREAM_OK;
+}
+
 tf_stream_result_t tf_stream_emit(tf_stream_t *stream, tf_stream_env_t *env,
                                   tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
     *count = 0;
     tf_stream_image_t image = {0};
-    if (!book_ready(stream, env) || !image_read(stream, env, &image))
+    if (!book_ready(stream, env))
         return TF_STREAM_AGAIN;
+    if (!image_read(stream, env, &image))
+        return env->lost ? emit_lost(stream, env, out, count) : TF_STREAM_AGAIN;
     if (needs_reset(stream, &image.info))
         return emit_reset(stream, env, &image, out, count);
     if (!emit_told(stream, env, told_now(env, &image.info), out, count))

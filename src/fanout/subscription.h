@@ -1,6 +1,7 @@
 /*
  * subscription: one client's place in one stream, and the rule that decides which frames it takes
- * (DESIGN.md, idea 3). A pool of small records named by index; owned by one fan-out thread.
+ * (ARCHITECTURE.md, "Who gets a frame"). A pool of small records named by index; owned by one
+ * fan-out thread.
  *
  *   JOINING --snapshot--> CURRENT --a frame it could not take--> BEHIND --catch-up--> CURRENT
  *
@@ -35,7 +36,7 @@ typedef struct tf_subscription {
     uint8_t phase;       /* tf_phase_t */
     tf_told_t told;      /* market state the client was last told */
     uint8_t generation;  /* stream generation the client was last told */
-    uint8_t reserved;
+    bool lag_told;       /* BEHIND: it was told so */
 } tf_subscription_t;
 
 _Static_assert(sizeof(tf_subscription_t) == 32, "the budget of a subscription");
@@ -65,6 +66,7 @@ typedef enum tf_verdict {
 /* What a CURRENT subscription does with a frame that its stream emits. */
 tf_verdict_t tf_subscription_judge(const tf_subscription_t *subscription, const tf_frame_t *frame);
 
-/* The client was given the frame (for now: sends can fail, see outbox.h): what it holds and knows.
+/* The client was given the frame (for now: sends can fail, see connection.h): what it holds and
+ * knows.
  */
 void tf_subscription_apply(tf_subscription_t *subscription, const tf_frame_t *frame);

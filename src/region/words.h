@@ -1,6 +1,6 @@
 /*
  * words: the only way shared memory is touched: 64-bit atomics with relaxed order. What orders them
- * are the fences of the seqlocks and of the ring (image.h, ring.h). Pure; any thread.
+ * are the fences of the seqlocks and of the ring (image_writer.c, ring.h). Pure; any thread.
  *
  * Relaxed word by word costs about what memcpy does for records of this size, and it is what makes
  * a torn read defined behaviour that a check after the copy can throw away.

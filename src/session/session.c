@@ -91,6 +91,13 @@ static bool token_take(tf_session_t *session, const tf_session_env_t *env)
     return true;
 }
 
+/* A batch is one message but many requests: the others are paid for afterwards. */
+static void token_charge(tf_session_t *session, uint32_t requests)
+{
+    uint32_t more = requests > 1 ? (requests - 1) * TOKEN : 0;
+    session->tokens -= more < session->tokens ? more : session->tokens;
+}
+
 static bool on_message(void *context, tf_ws_opcode_t opcode, const uint8_t *data, size_t bytes)
 {
     const call_t *call = context;
@@ -109,6 +116,7 @@ static bool on_message(void *context, tf_ws_opcode_t opcode, const uint8_t *data
     tf_buf_t reply = {0};
     tf_rpc_outcome_t outcome =
         tf_methods_handle(env->host, (const char *)data, bytes, env->wall_us, &reply);
+    token_charge(session, outcome.requests);
     tf_count(env->stats, requests_total, outcome.requests);
     tf_count(env->stats, request_errors_total, outcome.errors);
     if (reply.bytes > 0 && tf_buf_ok(&reply))

@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 import socket
+import struct
 import unittest
 
 import kit
@@ -136,6 +137,23 @@ class Regions(unittest.TestCase):
                 second.find("event=ready", second.stderr)
                 self.assertEqual(second.terminate()[0], 0)
             self.assertFalse(os.path.exists(kit.region_path(region)))
+
+    def test_tap_is_not_held_up_by_an_entry_that_a_killed_writer_left_half_written(self):
+        region = kit.region_name()
+        with kit.ingest(*SIM, region=region) as writer:
+            writer.find("event=ready", writer.stderr)
+            writer.process.send_signal(signal.SIGKILL)
+            writer.wait()
+            with open(kit.region_path(region), "r+b") as file:
+                file.seek(80)  # tf_region_header_t.instruments_offset
+                first, = struct.unpack("<Q", file.read(8))
+                file.seek(first)  # the seqlock of the first instrument: odd = being written
+                file.write(struct.pack("<Q", 1))
+            with kit.Process("tap", "--region", region, "--from", "start",
+                             "--lost-ms", "100") as tap:
+                self.assertEqual(tap.wait(10), 1)
+                self.assertIn("ingest_lost", tap.stderr())
+            os.unlink(kit.region_path(region))
 
     def test_tap_follows_what_a_server_publishes_and_ends_with_it(self):
         with kit.serve(*SIM) as server:

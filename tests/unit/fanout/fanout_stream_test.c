@@ -407,6 +407,28 @@ static void every_failed_allocation_is_survived(void **state)
     }
 }
 
+/* A writer that died in the middle of a change leaves its entry busy for ever. */
+static void a_half_written_entry_of_a_lost_writer_is_told_and_left_alone(void **state)
+{
+    (void)state;
+    rig_t rig;
+    rig_open(&rig, "book.sim.BTC-USD.10.raw");
+    put_book(&rig, 3);
+    assert_int_equal(emit(&rig), TF_STREAM_OK);
+    tf_region_book_begin(rig.t.region, rig.index);
+    assert_int_equal(emit(&rig), TF_STREAM_AGAIN);
+    rig.env.lost = true;
+    assert_int_equal(emit(&rig), TF_STREAM_OK);
+    assert_int_equal(rig.frames, 1);
+    assert_int_equal(rig.frame[0]->type, TF_FRAME_STATE);
+    assert_int_equal(rig.frame[0]->told, tf_told(TF_STATE_STALE, TF_REASON_INGEST_LOST));
+    assert_int_equal(emit(&rig), TF_STREAM_OK);
+    assert_int_equal(rig.frames, 0);
+    const tf_bbo_t bbo = {100, 3, 101, 7};
+    tf_region_book_commit(rig.t.region, &bbo, t_stamp);
+    rig_close(&rig);
+}
+
 /* A new region: nothing is known until it is read, and the market counts as lost. */
 static void a_reset_stream_loads_again_under_a_new_generation(void **state)
 {
@@ -442,6 +464,7 @@ int main(void)
         cmocka_unit_test(nothing_is_read_from_a_history_of_another_scale),
         cmocka_unit_test(without_memory_nobody_is_left_out),
         cmocka_unit_test(every_failed_allocation_is_survived),
+        cmocka_unit_test(a_half_written_entry_of_a_lost_writer_is_told_and_left_alone),
         cmocka_unit_test(a_reset_stream_loads_again_under_a_new_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 #include "app/listen.h"
 
-#include <arpa/inet.h>
+#include "base/address.h"
+
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,35 +39,13 @@ tf_status_t tf_address_parse(const char *flag, const char *text, char address[TF
     memcpy(address, from, bytes);
     address[bytes] = '\0';
     *port = (uint16_t)number;
-    unsigned char numeric[sizeof(struct in6_addr)];
-    if (inet_pton(AF_INET, address, numeric) != 1 && inet_pton(AF_INET6, address, numeric) != 1)
-        return expected(flag, text);
-    return TF_OK;
-}
-
-typedef union socket_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-} socket_address_t;
-
-static socklen_t socket_address(const char *address, uint16_t port, socket_address_t *out)
-{
-    memset(out, 0, sizeof *out);
-    if (inet_pton(AF_INET, address, &out->v4.sin_addr) == 1) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(port);
-        return sizeof out->v4;
-    }
-    TF_ASSERT(inet_pton(AF_INET6, address, &out->v6.sin6_addr) == 1);
-    out->v6.sin6_family = AF_INET6;
-    out->v6.sin6_port = htons(port);
-    return sizeof out->v6;
+    tf_address_t numeric;
+    return tf_address_make(address, *port, &numeric) != 0 ? TF_OK : expected(flag, text);
 }
 
 /* SO_REUSEPORT is for our own threads; another process on the port is a mistake to be told. */
 static tf_status_t refuse_if_taken(const char *flag, const char *address, uint16_t port,
-                                   const socket_address_t *name, socklen_t name_bytes)
+                                   const tf_address_t *name, socklen_t name_bytes)
 {
     int probe = socket(name->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
@@ -83,8 +61,9 @@ static tf_status_t refuse_if_taken(const char *flag, const char *address, uint16
 
 tf_status_t tf_listen(const char *flag, const char *address, uint16_t *port, int *fd)
 {
-    socket_address_t name;
-    socklen_t name_bytes = socket_address(address, *port, &name);
+    tf_address_t name;
+    socklen_t name_bytes = tf_address_make(address, *port, &name);
+    TF_ASSERT(name_bytes != 0); /* tf_address_parse() has read it */
     if (*port != 0) {
         tf_status_t status = refuse_if_taken(flag, address, *port, &name, name_bytes);
         if (status != TF_OK)
@@ -102,6 +81,6 @@ tf_status_t tf_listen(const char *flag, const char *address, uint16_t *port, int
             (void)close(*fd);
         return status;
     }
-    *port = ntohs(name.any.sa_family == AF_INET ? name.v4.sin_port : name.v6.sin6_port);
+    *port = tf_address_port(&name);
     return TF_OK;
 }

@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include "base/address.h"
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -7,9 +8,7 @@
 #include "http/watch.h"
 #include "region/region_file.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -295,32 +294,6 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
 
 /* ---- the listening socket ---- */
 
-/*
- * The socket is ours rather than lws's: a taken port is told with its errno, nobody else may share
- * it, connections have a limit, and running out of descriptors pauses instead of spinning.
- */
-typedef union socket_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-} socket_address_t;
-
-static socklen_t address_take(const char *address, uint16_t port, socket_address_t *out)
-{
-    memset(out, 0, sizeof *out);
-    if (inet_pton(AF_INET, address, &out->v4.sin_addr) == 1) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(port);
-        return sizeof out->v4;
-    }
-    if (inet_pton(AF_INET6, address, &out->v6.sin6_addr) == 1) {
-        out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(port);
-        return sizeof out->v6;
-    }
-    return 0;
-}
-
 static tf_status_t bind_error(const char *address, uint16_t port, int error)
 {
     bool v6 = strchr(address, ':') != NULL;
@@ -330,11 +303,15 @@ static tf_status_t bind_error(const char *address, uint16_t port, int error)
                                         : "");
 }
 
-/* `port` goes in as configured and comes out as bound. */
+/*
+ * The socket is ours rather than lws's: a taken port is told with its errno, nobody else may share
+ * it, connections have a limit, and running out of descriptors pauses instead of spinning. `port`
+ * goes in as configured and comes out as bound.
+ */
 static tf_status_t listen_open(const char *address, uint16_t *port, int *fd)
 {
-    socket_address_t name;
-    socklen_t bytes = address_take(address, *port, &name);
+    tf_address_t name;
+    socklen_t bytes = tf_address_make(address, *port, &name);
     if (bytes == 0)
         return tf_error(TF_ERR_ARG, "http: \"%.80s\" is not a numeric IPv4 or IPv6 address",
                         address);
@@ -349,7 +326,7 @@ static tf_status_t listen_open(const char *address, uint16_t *port, int *fd)
         (void)close(*fd);
         return bind_error(address, *port, error);
     }
-    *port = ntohs(name.any.sa_family == AF_INET ? name.v4.sin_port : name.v6.sin6_port);
+    *port = tf_address_port(&name);
     return TF_OK;
 }
 

@@ -113,7 +113,7 @@ skip() { # skip PART WHY
 bench_ring() {
     local text
     (($(nproc) >= 2)) || { skip ring "needs two cores"; return 0; }
-    text=$(timeout 60 "$build/tests/bench/region/ring_bench") || return 1
+    text=$(timeout 150 "$build/tests/bench/region/ring_bench") || return 1
     echo "$text"
     row "ring: 64-byte records published, one reader keeping up" least 20 \
         "$(calc %.1f "$(value records_per_s "$(grep ring_publish_64B <<<"$text")") / 1e6")" "M records/s"

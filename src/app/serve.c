@@ -9,6 +9,7 @@
 
 #include <tickfan/reader.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -221,7 +222,7 @@ static void tell(const serve_t *self)
     if (self->http != NULL)
         (void)printf("HTTP       http://%s/  (/metrics /healthz /readyz)\n",
                      authority(self->http_address, self->http_port, text));
-    (void)printf("Try        tickfan tap --region %s\n", region);
+    (void)printf("Try        %s tap --region %s\n", program_invocation_name, region);
     if (serves)
         (void)printf("           python3 -m websockets ws://%s/v1/ws   and paste:\n"
                      "           {\"id\":1,\"method\":\"get_instruments\"}\n"

@@ -386,6 +386,24 @@ static void a_burst_of_requests_is_free_and_then_the_rate_counts(void **state)
     rig_close(&rig);
 }
 
+static void each_member_of_a_batch_is_a_request(void **state)
+{
+    (void)state;
+    static const char batch[] = "[{\"id\":1,\"method\":\"ping\"},{\"id\":2,\"method\":\"ping\"},"
+                                "{\"id\":3,\"method\":\"ping\"}]";
+    rig_t rig;
+    rig_open_session(&rig);
+    rig.limits.requests_burst = 4;
+    rig.session.tokens = 0;
+    later(&rig, TF_NS_PER_S);
+    receive_frame(&rig, 1, batch, sizeof batch - 1);
+    receive_request(&rig);
+    assert_int_equal(rig.session.state, TF_SESSION_OPEN);
+    receive_request(&rig);
+    expect_closing(&rig, TF_WS_CLOSE_RATE);
+    rig_close(&rig);
+}
+
 static void unused_requests_do_not_pile_up_beyond_the_burst(void **state)
 {
     (void)state;
@@ -635,6 +653,7 @@ int main(void)
         cmocka_unit_test(a_deferred_handshake_goes_on),
         cmocka_unit_test(backed_up_replies_pause_the_requests),
         cmocka_unit_test(a_burst_of_requests_is_free_and_then_the_rate_counts),
+        cmocka_unit_test(each_member_of_a_batch_is_a_request),
         cmocka_unit_test(unused_requests_do_not_pile_up_beyond_the_burst),
         cmocka_unit_test(a_flood_of_pings_costs_one_pong),
         cmocka_unit_test(a_pong_that_was_begun_is_not_touched),

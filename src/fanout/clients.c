@@ -325,7 +325,7 @@ static int host_subscribe(void *context, const tf_channel_t *channel, tf_subscri
         return code;
     if (fanout->state == TF_FANOUT_DRAINING)
         return TF_RPC_DRAINING;
-    if (!tf_fanout_stream_find(fanout, channel, instrument, &stream_index))
+    if (!tf_fanout_stream_get(fanout, channel, instrument, &stream_index))
         return TF_RPC_INTERNAL;
     tf_stream_t *stream = fanout->stream[stream_index];
     if (subscription_of(fanout, stream) == TF_INDEX_NONE) {
@@ -351,16 +351,13 @@ static int host_unsubscribe(void *context, const tf_channel_t *channel)
         tf_directory_find(&fanout->directory, channel->venue, channel->symbol, &instrument));
     if (code != TF_RPC_OK)
         return code;
-    uint32_t stream_index;
-    if (!tf_fanout_stream_find(fanout, channel, instrument, &stream_index))
-        return TF_RPC_INTERNAL;
-    tf_stream_t *stream = fanout->stream[stream_index];
-    uint32_t index = subscription_of(fanout, stream);
+    uint32_t stream_index = tf_fanout_stream_find(fanout, channel, instrument);
+    uint32_t index = TF_INDEX_NONE;
+    if (stream_index != TF_INDEX_NONE)
+        index = subscription_of(fanout, fanout->stream[stream_index]);
     if (index != TF_INDEX_NONE) {
-        stream->mark = 0;
+        fanout->stream[stream_index]->mark = 0;
         connection_unlink(fanout, fanout->asking, index);
-    } else if (stream->subscription_count == 0) {
-        tf_fanout_stream_drop(fanout, stream_index);
     }
     return TF_RPC_OK;
 }

@@ -113,15 +113,24 @@ static void stream_link(tf_fanout_t *fanout, tf_stream_t *stream, uint32_t index
     *first = index;
 }
 
-bool tf_fanout_stream_find(tf_fanout_t *fanout, const tf_channel_t *channel, uint32_t instrument,
-                           uint32_t *index)
+uint32_t tf_fanout_stream_find(const tf_fanout_t *fanout, const tf_channel_t *channel,
+                               uint32_t instrument)
 {
-    *index = fanout->directory.entry[instrument].first_stream[channel->kind];
-    for (; *index != TF_INDEX_NONE; *index = fanout->stream[*index]->next) {
-        const tf_channel_t *held = &fanout->stream[*index]->channel;
+    uint32_t index = fanout->directory.entry[instrument].first_stream[channel->kind];
+    for (; index != TF_INDEX_NONE; index = fanout->stream[index]->next) {
+        const tf_channel_t *held = &fanout->stream[index]->channel;
         if (held->depth == channel->depth && held->rate == channel->rate)
-            return true;
+            break;
     }
+    return index;
+}
+
+bool tf_fanout_stream_get(tf_fanout_t *fanout, const tf_channel_t *channel, uint32_t instrument,
+                          uint32_t *index)
+{
+    *index = tf_fanout_stream_find(fanout, channel, instrument);
+    if (*index != TF_INDEX_NONE)
+        return true;
     tf_stream_t *stream = stream_rooms(fanout) ? tf_mem_calloc(1, sizeof *stream) : NULL;
     if (stream == NULL || !tf_stream_init(stream, &fanout->env, channel, instrument)) {
         tf_mem_free(stream);

@@ -124,6 +124,10 @@ void tf_delivery_sent(tf_fanout_t *fanout, tf_connection_t *connection, const tf
 /* Completions; returns how many. */
 uint64_t tf_fanout_collect(tf_fanout_t *fanout);
 void tf_fanout_mark_dirty(tf_fanout_t *fanout, uint32_t stream, bool at_once);
-TF_MUST_CHECK bool tf_fanout_stream_find(tf_fanout_t *fanout, const tf_channel_t *channel,
-                                         uint32_t instrument, uint32_t *index);
+/* The stream of a channel; TF_INDEX_NONE when nobody has it. */
+uint32_t tf_fanout_stream_find(const tf_fanout_t *fanout, const tf_channel_t *channel,
+                               uint32_t instrument);
+/* The same, made if nobody had it. False when out of memory. */
+TF_MUST_CHECK bool tf_fanout_stream_get(tf_fanout_t *fanout, const tf_channel_t *channel,
+                                        uint32_t instrument, uint32_t *index);
 void tf_fanout_stream_drop(tf_fanout_t *fanout, uint32_t index);

@@ -42,7 +42,7 @@ static void holder_read(int fd, char out[PID_TEXT_BYTES])
     out[strspn(out, "0123456789")] = '\0';
 }
 
-static tf_status_t lock_refused(int fd, const char *name, const char *path)
+static tf_status_t lock_refused(int fd, const char *path)
 {
     int cause = errno;
     if (cause != EWOULDBLOCK)
@@ -50,9 +50,8 @@ static tf_status_t lock_refused(int fd, const char *name, const char *path)
     char pid[PID_TEXT_BYTES];
     holder_read(fd, pid);
     return tf_error(TF_ERR_BUSY,
-                    "region \"%s\" already has a writer (process %s); stop it or choose another "
-                    "region name",
-                    name, pid[0] != '\0' ? pid : "unknown");
+                    "already has a writer (process %s); stop it or choose another region name",
+                    pid[0] != '\0' ? pid : "unknown");
 }
 
 tf_status_t tf_region_lock(const char *name, int *fd)
@@ -63,7 +62,7 @@ tf_status_t tf_region_lock(const char *name, int *fd)
     if (lock < 0)
         return tf_error(TF_ERR_SYS, "open %s: %s", path, strerrordesc_np(errno));
     if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        tf_status_t status = lock_refused(lock, name, path);
+        tf_status_t status = lock_refused(lock, path);
         (void)close(lock);
         return status;
     }

@@ -102,13 +102,19 @@ static void follow_to_the_new_file(void)
     assert_true(attached_epoch != old_epoch);
 }
 
-/* And for the first event of it: the writer lives until we kill it. */
+/* Be on the writer's file and read its first event: it lives until we kill it. */
 static void wait_for_the_new_file(void)
 {
     int64_t deadline_ns = story_mono_ns() + patience_ns;
-    while (health_later() != TF_READER_NEW_EPOCH)
+    if (story.reader != NULL) {
+        while (health_later() != TF_READER_NEW_EPOCH)
+            assert_true(story_mono_ns() < deadline_ns);
+        follow_to_the_new_file();
+    }
+    while (story.reader == NULL) {
+        attach();
         assert_true(story_mono_ns() < deadline_ns);
-    follow_to_the_new_file();
+    }
     uint64_t events = story.events;
     while (story.events == events) {
         read_some();
@@ -140,9 +146,9 @@ static void a_killed_writer_is_noticed_and_its_successor_found(void **state)
     uint64_t attached = 0;
     for (uint64_t i = 0; i < kills; i++) {
         pid_t pid = writer_start();
-        /* Every other writer is followed to its file first, the rest may die before they have one.
-         */
-        if (story.reader != NULL && tf_rng_below(&rng, 2) == 0)
+        /* Every other writer, and the first, is followed to its file; the rest may die before they
+         * have one. */
+        if (i == 0 || tf_rng_below(&rng, 2) == 0)
             wait_for_the_new_file();
         read_until(story_mono_ns() + (int64_t)tf_rng_below(&rng, DELAY_US_MAX) * TF_NS_PER_US);
         writer_kill(pid);

@@ -6,11 +6,13 @@
  * A reader never writes shared memory, never blocks the writer, and never trusts it: every offset
  * and count is checked, so a broken writer gives wrong data but no crash.
  *
- *     tf_reader_open(&reader, "default")
- *     for (;;) switch (tf_reader_poll(&reader, &event)) {
- *         case TF_POLL_EVENT:  use event;                          // copied, valid until the next
- * poll case TF_POLL_EMPTY:  if (!tf_reader_alive(...)) ...      // sleep or spin case
- * TF_POLL_LAPPED: read what you need from the image;  // events were lost, counted
+ *     reader = tf_reader_open("default", &error);
+ *     for (;;) {
+ *         switch (tf_reader_poll(reader, &event)) {
+ *         case TF_POLL_EVENT:  // one whole record, copied: valid until the next poll
+ *         case TF_POLL_EMPTY:  // ask tf_reader_health(), then sleep or spin
+ *         case TF_POLL_LAPPED: // events were lost: read what you need from the image
+ *         }
  *     }
  */
 #pragma once

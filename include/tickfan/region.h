@@ -2,8 +2,8 @@
  * tickfan/region.h: the shared-memory layout, ABI v1. One writer (an ingest thread), any number of
  * readers that map it read-only. Use <tickfan/reader.h> rather than these offsets.
  *
- *   /dev/shm/tickfan.NAME        this file, built aside and renamed into place: never seen half
- * built /dev/shm/tickfan.NAME.lock   the writer's flock; never renamed or removed
+ *   /dev/shm/tickfan.NAME        this file, built aside and renamed into place
+ *   /dev/shm/tickfan.NAME.lock   the writer's flock; never renamed or removed
  *
  *   0            header_offset...
  *   +--------+-------------+---------+---------+-------------------------------+--------+

@@ -22,8 +22,8 @@ static inline uint64_t tf_rng_next(tf_rng_t *rng)
 /* Uniform in [0, bound); bound > 0. */
 static inline uint64_t tf_rng_below(tf_rng_t *rng, uint64_t bound)
 {
-    __extension__ typedef unsigned __int128
-        wide_t; /* multiply-shift: no division, no modulo bias */
+    /* multiply-shift: no division, no modulo bias */
+    __extension__ typedef unsigned __int128 wide_t;
     return (uint64_t)(((wide_t)tf_rng_next(rng) * bound) >> 64);
 }
 

@@ -41,6 +41,5 @@ static inline void tf_stats_add(tf_stats_t *stats, tf_stat_t stat, uint64_t coun
     tf_stats_set(stats, stat, tf_stats_get(stats, stat) + count);
 }
 
-/* tf_count(stats, frames_encoded_total, 1); a gauge goes down with tf_count(stats, connections,
- * -1). */
+/* tf_count(stats, frames_encoded_total, 1) */
 #define tf_count(stats, name, count) tf_stats_add((stats), TF_STAT_##name, (uint64_t)(count))

@@ -4,8 +4,7 @@
  * calling thread's own.
  *
  * The leaf sets the trail, callers may append context, main prints it once:
- *     return tf_error(TF_ERR_SYS, "bind %s: %s; is another tickfan running?", text,
- * strerror(errno));
+ *     return tf_error(TF_ERR_SYS, "bind %s: %s", text, strerrordesc_np(errno));
  */
 #pragma once
 

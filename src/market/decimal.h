@@ -20,8 +20,7 @@ enum {
 
 typedef struct tf_decimal {
     int64_t mantissa;
-    uint8_t
-        dp; /* digits after the point as written, trailing zeros included; 0..TF_DECIMAL_DP_MAX */
+    uint8_t dp; /* digits after the point as written, trailing zeros included */
 } tf_decimal_t;
 
 typedef enum tf_decimal_result {

@@ -11,14 +11,13 @@
 
 #include <stdbool.h>
 
-typedef enum tf_instrument_status { /* shm ABI: as the venue says, independent of the feed's state
-                                     */
-                                    TF_INSTRUMENT_UNKNOWN = 0,
-                                    TF_INSTRUMENT_ONLINE = 1,
-                                    TF_INSTRUMENT_HALTED =
-                                        2, /* listed, not trading (post only, cancel only, auction,
-                                              maintenance) */
-                                    TF_INSTRUMENT_DELISTED = 3,
+/* As the venue says, independent of the feed's state. Shared-memory ABI. */
+typedef enum tf_instrument_status {
+    TF_INSTRUMENT_UNKNOWN = 0,
+    TF_INSTRUMENT_ONLINE = 1,
+    TF_INSTRUMENT_HALTED =
+        2, /* listed, not trading: post only, cancel only, auction, maintenance */
+    TF_INSTRUMENT_DELISTED = 3,
 } tf_instrument_status_t;
 
 typedef struct tf_instrument {

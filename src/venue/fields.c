@@ -59,11 +59,6 @@ bool tf_field_text(tf_fields_t *fields, void *to)
     return tf_scan_string(&fields->scan, to, NULL);
 }
 
-bool tf_field_bool(tf_fields_t *fields, void *to)
-{
-    return tf_scan_bool(&fields->scan, to);
-}
-
 bool tf_field_uint(tf_fields_t *fields, void *to)
 {
     return tf_scan_uint(&fields->scan, to);

@@ -54,7 +54,6 @@ bool tf_fields_read(tf_fields_t *fields, const tf_field_table_t *table);
 /* Readers of values; `to` is what the comment says. */
 bool tf_field_skip(tf_fields_t *fields, void *to);   /* nothing: any value */
 bool tf_field_text(tf_fields_t *fields, void *to);   /* tf_slice_t: a string, escapes unresolved */
-bool tf_field_bool(tf_fields_t *fields, void *to);   /* bool */
 bool tf_field_uint(tf_fields_t *fields, void *to);   /* uint64_t */
 bool tf_field_time(tf_fields_t *fields, void *to);   /* int64_t ns: an RFC 3339 string */
 bool tf_field_figure(tf_fields_t *fields, void *to); /* tf_decimal_t: a string, not negative */

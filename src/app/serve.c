@@ -1,7 +1,8 @@
 #include "app/serve.h"
 
+#include "app/fanout_thread.h"
+#include "app/ingest_thread.h"
 #include "app/listen.h"
-#include "app/threads.h"
 #include "app/venues.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -1,31 +1,14 @@
 /*
- * threads: the loops around the composers. Each is a thread that steps its composer and sleeps when
- * there is nothing to do; everything else lives in the composers.
+ * fanout_thread: the loop around tf_fanout_step(): makes the io on its own thread, steps the
+ * composer, and sleeps when there is nothing to do; everything else lives in the composer.
  */
 #pragma once
 
 #include "fanout/fanout.h"
-#include "ingest/ingest.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-
-/* ---- ingest ---- */
-
-typedef struct tf_ingest_thread {
-    tf_ingest_t *ingest; /* the thread's own while it runs */
-    pthread_t thread;
-    int stop_fd; /* eventfd: readable = stop */
-    bool started;
-} tf_ingest_thread_t;
-
-/* Run `ingest` until tf_ingest_thread_stop(). */
-TF_MUST_CHECK tf_status_t tf_ingest_thread_start(tf_ingest_thread_t *thread, tf_ingest_t *ingest);
-/* Stop and join; NULL-safe on one that was not started. */
-void tf_ingest_thread_stop(tf_ingest_thread_t *thread);
-
-/* ---- fan-out ---- */
 
 typedef struct tf_fanout_thread {
     tf_fanout_config_t config;

@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { S = TF_COMMAND_SERVE, I = TF_COMMAND_INGEST, T = TF_COMMAND_TAP };
+enum {
+    S = TF_COMMAND_SERVE,
+    I = TF_COMMAND_INGEST,
+    F = TF_COMMAND_FANOUT,
+    T = TF_COMMAND_TAP,
+};
 
 typedef enum option_type { TEXT, NUMBER, MS, US } option_type_t;
 
@@ -36,6 +41,8 @@ static const struct {
 } commands[] = {
     {TF_COMMAND_SERVE, "serve", "take in venues, serve WebSocket clients and HTTP, in one process"},
     {TF_COMMAND_INGEST, "ingest", "take in venues, into a shared-memory region only"},
+    {TF_COMMAND_FANOUT, "fanout",
+     "serve WebSocket clients and HTTP from a region that another process fills"},
     {TF_COMMAND_TAP, "tap", "print a region's live events, from any process on this host"},
 };
 
@@ -169,7 +176,7 @@ tf_parse_t tf_options_parse(int argc, char **argv, tf_options_t *out, FILE *out_
     }
     int command = command_find(argv[1]);
     if (command < 0) {
-        (void)tf_error(TF_ERR_ARG, "unknown command \"%s\"; expected serve, ingest or tap",
+        (void)tf_error(TF_ERR_ARG, "unknown command \"%s\"; expected serve, ingest, fanout or tap",
                        argv[1]);
         return TF_PARSE_BAD;
     }

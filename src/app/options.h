@@ -12,6 +12,7 @@ typedef enum tf_command {
     TF_COMMAND_SERVE = 1,
     TF_COMMAND_INGEST = 2,
     TF_COMMAND_TAP = 4,
+    TF_COMMAND_FANOUT = 8,
 } tf_command_t;
 
 enum { TF_VENUES_MAX = 32 };

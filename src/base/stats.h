@@ -1,5 +1,6 @@
 /*
- * stats: counters, one set per thread, listed once in stats.def.
+ * stats: counters, one set per thread, listed once in stats.def; and the thread's histograms
+ * (latency.h).
  *
  * Written by the owning thread only (relaxed load + store, no lock prefix), read by any (the
  * metrics page). A reader may see one counter newer than another; each by itself never goes back.
@@ -7,6 +8,7 @@
 #pragma once
 
 #include "base/assert.h"
+#include "base/latency.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -20,6 +22,7 @@ typedef enum tf_stat {
 
 typedef struct tf_stats {
     _Alignas(TF_CACHE_LINE_BYTES) _Atomic uint64_t value[TF_STAT_COUNT];
+    tf_latency_t latency[TF_LATENCY_COUNT];
 } tf_stats_t;
 
 /* The Prometheus name without prefix, and the help text. */
@@ -43,3 +46,7 @@ static inline void tf_stats_add(tf_stats_t *stats, tf_stat_t stat, uint64_t coun
 
 /* tf_count(stats, frames_encoded_total, 1) */
 #define tf_count(stats, name, count) tf_stats_add((stats), TF_STAT_##name, (uint64_t)(count))
+
+/* tf_time(stats, ingest_to_publish, delay_ns) */
+#define tf_time(stats, name, delay_ns)                                                             \
+    tf_latency_add(&(stats)->latency[TF_LATENCY_##name], (delay_ns))

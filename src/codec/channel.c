@@ -15,6 +15,8 @@ static const kind_row_t kinds[TF_KIND_COUNT] = {
     [TF_KIND_BBO] = {"bbo", TF_RATE_RAW, {true, true, true, true}},
     [TF_KIND_TRADES] = {"trades", TF_RATE_RAW, {[TF_RATE_RAW] = true, [TF_RATE_100MS] = true}},
     [TF_KIND_BOOK] = {"book", TF_RATE_100MS, {true, true, true, true}},
+    [TF_KIND_INSTRUMENTS] = {"instruments", TF_RATE_RAW, {false}},
+    [TF_KIND_STATUS] = {"status", TF_RATE_RAW, {false}},
 };
 
 static const struct {
@@ -96,6 +98,8 @@ static tf_channel_result_t market_parse(field_t *rest, tf_channel_t *out)
     if (!tf_venue_name_valid(field.text, field.bytes))
         return TF_CHANNEL_VENUE;
     memcpy(out->venue, field.text, field.bytes);
+    if (tf_kind_of_venue(out->kind))
+        return TF_CHANNEL_OK;
     field_next(rest, &field);
     if (field_equals(field, "*"))
         return TF_CHANNEL_WILDCARD;
@@ -156,6 +160,8 @@ void tf_channel_write(tf_buf_t *buf, const tf_channel_t *channel)
     tf_buf_text(buf, tf_kind_text(channel->kind));
     tf_buf_lit(buf, ".");
     tf_buf_text(buf, channel->venue);
+    if (tf_kind_of_venue(channel->kind))
+        return;
     tf_buf_lit(buf, ".");
     tf_buf_text(buf, channel->symbol);
     if (channel->kind == TF_KIND_BOOK) {
@@ -208,14 +214,13 @@ bool tf_depth_parse(const char *text, size_t bytes, uint32_t *out)
     return false;
 }
 
+bool tf_kind_of_venue(tf_kind_t kind)
+{
+    return kind == TF_KIND_INSTRUMENTS || kind == TF_KIND_STATUS;
+}
+
 bool tf_kind_has_rate(tf_kind_t kind, tf_rate_t rate)
 {
     TF_ASSERT((unsigned)kind < TF_KIND_COUNT && (unsigned)rate < TF_RATE_COUNT);
     return kinds[kind].rates[rate];
-}
-
-tf_rate_t tf_kind_rate_default(tf_kind_t kind)
-{
-    TF_ASSERT((unsigned)kind < TF_KIND_COUNT);
-    return kinds[kind].rate_default;
 }

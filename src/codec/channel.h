@@ -1,8 +1,10 @@
 /*
- * channel: the names by which clients ask: kind.venue.symbol[.depth][.rate]. Pure; any thread.
+ * channel: the names by which clients ask: kind.venue.symbol[.depth][.rate], and kind.venue. Pure;
+ * any thread.
  *
  *     book.coinbase.BTC-USD            -> book.coinbase.BTC-USD.10.100ms   (defaults filled in)
  *     trades.coinbase.BTC-USD.raw
+ *     status.coinbase                  (a venue's: no symbol, no rate, sent on change)
  *
  * Replies and data always carry the full canonical name that tf_channel_write() gives.
  */
@@ -22,6 +24,8 @@ typedef enum tf_kind {
     TF_KIND_BBO,
     TF_KIND_TRADES,
     TF_KIND_BOOK,
+    TF_KIND_INSTRUMENTS, /* of a venue: what it lists */
+    TF_KIND_STATUS,      /* of a venue: the states of its markets */
     TF_KIND_COUNT,
 } tf_kind_t;
 
@@ -45,7 +49,7 @@ typedef struct tf_channel {
     tf_rate_t rate;
     uint32_t depth; /* book: 1 10 25 50 200 1000 or TF_DEPTH_FULL; else TF_DEPTH_NONE */
     char venue[TF_VENUE_BYTES_MAX];
-    char symbol[TF_SYMBOL_BYTES_MAX];
+    char symbol[TF_SYMBOL_BYTES_MAX]; /* empty for a venue's channels */
 } tf_channel_t;
 
 /* What a request said beside its channels: used where a name leaves it out and the kind has it. */
@@ -81,5 +85,7 @@ int64_t tf_rate_period_ns(tf_rate_t rate); /* 0 for raw */
 
 bool tf_rate_parse(const char *text, size_t bytes, tf_rate_t *out);
 bool tf_depth_parse(const char *text, size_t bytes, uint32_t *out); /* one of the offered depths */
+/* Is a channel of this kind a whole venue's? It then has neither symbol nor rate, and counts as
+ * raw: sent on change. */
+bool tf_kind_of_venue(tf_kind_t kind);
 bool tf_kind_has_rate(tf_kind_t kind, tf_rate_t rate);
-tf_rate_t tf_kind_rate_default(tf_kind_t kind);

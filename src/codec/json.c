@@ -18,6 +18,7 @@ enum {
      * braces 16: 325 without the channel and the epoch. */
     HEAD_BYTES_MAX = 360,
     LEVEL_BYTES_MAX = 2 * TF_DECIMAL_TEXT_BYTES_MAX + 8, /* ,["px","sz"] */
+    LIST_KEYS_BYTES_MAX = 16,                            /* [] */
     BOOK_KEYS_BYTES_MAX = 16,                            /* {"b":[],"a":[]} */
     BBO_BYTES_MAX = 4 * TF_DECIMAL_TEXT_BYTES_MAX + 48,  /* four keys of at most 9 with quotes */
     TICKER_BYTES_MAX = 13 * (TF_DECIMAL_TEXT_BYTES_MAX + 9) + 2,
@@ -253,6 +254,17 @@ void tf_json_trades(tf_buf_t *buf, const tf_message_t *message, const tf_trade_t
         tf_buf_lit(buf, "]}");
 }
 
+void tf_json_list(tf_buf_t *buf, const tf_message_t *message, const char *items, size_t bytes)
+{
+    TF_ASSERT(message->type != TF_MESSAGE_STATE);
+    char *start = head_reserve(buf, message, bytes + LIST_KEYS_BYTES_MAX);
+    if (start == NULL)
+        return;
+    char *at = put_lit(put_head(start, message), ",\"data\":[");
+    at = put_lit(put(at, items, bytes), "]");
+    commit(buf, start, put_tail(at, message));
+}
+
 static char *put_quoted(char *at, int64_t mantissa, uint8_t dp)
 {
     at = put_lit(at, "\"");
@@ -411,10 +423,12 @@ void tf_json_subscribed_entry(tf_buf_t *buf, const tf_subscribed_t *entry)
     tf_buf_text(buf, entry->epoch);
     tf_buf_lit(buf, "\",\"seq\":");
     tf_buf_uint(buf, entry->seq);
-    tf_buf_lit(buf, ",\"px_dp\":");
-    tf_buf_uint(buf, entry->px_dp);
-    tf_buf_lit(buf, ",\"sz_dp\":");
-    tf_buf_uint(buf, entry->sz_dp);
+    if (entry->has_scale) {
+        tf_buf_lit(buf, ",\"px_dp\":");
+        tf_buf_uint(buf, entry->px_dp);
+        tf_buf_lit(buf, ",\"sz_dp\":");
+        tf_buf_uint(buf, entry->sz_dp);
+    }
     if (entry->depth_max != 0) {
         tf_buf_lit(buf, ",\"depth_max\":");
         tf_buf_uint(buf, entry->depth_max);
@@ -433,4 +447,45 @@ void tf_json_subscribed(tf_buf_t *buf, const tf_subscribed_t *entry)
     tf_buf_lit(buf, "{\"jsonrpc\":\"2.0\",\"method\":\"subscribed\",\"params\":");
     tf_json_subscribed_entry(buf, entry);
     tf_buf_lit(buf, "}");
+}
+
+void tf_json_unsubscribed(tf_buf_t *buf, const char *channel, size_t channel_bytes, int code,
+                          const char *message)
+{
+    tf_buf_lit(buf, "{\"jsonrpc\":\"2.0\",\"method\":\"unsubscribed\",\"params\":");
+    channel_append(buf, channel, channel_bytes);
+    tf_buf_lit(buf, "\",\"code\":");
+    tf_buf_int(buf, code);
+    tf_buf_lit(buf, ",\"message\":\"");
+    tf_buf_text(buf, message);
+    tf_buf_lit(buf, "\"}}");
+}
+
+void tf_json_heartbeat_begin(tf_buf_t *buf, const tf_heartbeat_t *heartbeat)
+{
+    tf_buf_lit(buf, "{\"jsonrpc\":\"2.0\",\"method\":\"heartbeat\",\"params\":{\"time\":");
+    tf_buf_int(buf, heartbeat->time_us);
+    tf_buf_lit(buf, ",\"delay_us\":");
+    tf_buf_int(buf, heartbeat->delay_us);
+    tf_buf_lit(buf, ",\"sent\":");
+    tf_buf_uint(buf, heartbeat->sent);
+    tf_buf_lit(buf, ",\"quiet\":[");
+}
+
+void tf_json_heartbeat_quiet(tf_buf_t *buf, bool first, uint64_t sid, uint64_t seq)
+{
+    tf_buf_text(buf, first ? "{\"sid\":" : ",{\"sid\":");
+    tf_buf_uint(buf, sid);
+    tf_buf_lit(buf, ",\"seq\":");
+    tf_buf_uint(buf, seq);
+    tf_buf_lit(buf, "}");
+}
+
+void tf_json_heartbeat_end(tf_buf_t *buf, const tf_heartbeat_t *heartbeat)
+{
+    tf_buf_lit(buf, "],\"quiet_more\":");
+    tf_buf_uint(buf, heartbeat->quiet_more);
+    tf_buf_lit(buf, ",\"behind\":");
+    tf_buf_uint(buf, heartbeat->behind);
+    tf_buf_lit(buf, "}}");
 }

@@ -44,6 +44,9 @@ void tf_json_trades(tf_buf_t *buf, const tf_message_t *message, const tf_trade_t
 void tf_json_bbo(tf_buf_t *buf, const tf_message_t *message, const tf_bbo_t *bbo);
 void tf_json_ticker(tf_buf_t *buf, const tf_message_t *message, const tf_ticker_t *ticker);
 
+/* A venue's channel: `items` is a comma-separated text of whole JSON objects, copied as it is. */
+void tf_json_list(tf_buf_t *buf, const tf_message_t *message, const char *items, size_t bytes);
+
 /* "gap": `count` messages of `channel` between seq `from` and `to` are lost for good. */
 void tf_json_gap(tf_buf_t *buf, const char *channel, size_t channel_bytes, bool at_venue,
                  uint64_t from, uint64_t to, uint64_t count);
@@ -60,6 +63,7 @@ typedef struct tf_subscribed {
     const char *epoch;
     uint64_t sid;
     uint64_t seq;
+    bool has_scale; /* a venue's channels have none: px_dp and sz_dp are left out */
     uint8_t px_dp, sz_dp;
     uint32_t depth_max; /* 0 = not a `full` book: left out */
     int resume_code;    /* 0: recovered is null; else recovered is false with this code */
@@ -67,3 +71,22 @@ typedef struct tf_subscribed {
 
 void tf_json_subscribed_entry(tf_buf_t *buf, const tf_subscribed_t *entry);
 void tf_json_subscribed(tf_buf_t *buf, const tf_subscribed_t *entry); /* the notification */
+
+/* The notification "unsubscribed": the server ended a subscription, for the reason of an error
+ * code. */
+void tf_json_unsubscribed(tf_buf_t *buf, const char *channel, size_t channel_bytes, int code,
+                          const char *message);
+
+/* The notification "heartbeat". Appended in pieces: begin, one quiet entry for each channel that is
+ * up to date and got nothing since the heartbeat before, end. */
+typedef struct tf_heartbeat {
+    int64_t time_us;
+    int64_t delay_us; /* how late it comes: behind the time it was due */
+    uint64_t sent;    /* messages of subscriptions since the heartbeat before */
+    uint64_t quiet_more;
+    uint64_t behind; /* subscriptions that are not up to date */
+} tf_heartbeat_t;
+
+void tf_json_heartbeat_begin(tf_buf_t *buf, const tf_heartbeat_t *heartbeat);
+void tf_json_heartbeat_quiet(tf_buf_t *buf, bool first, uint64_t sid, uint64_t seq);
+void tf_json_heartbeat_end(tf_buf_t *buf, const tf_heartbeat_t *heartbeat);

@@ -319,8 +319,7 @@ static int host_subscribe(void *context, const tf_channel_t *channel, tf_subscri
     tf_connection_t *connection = fanout->asking;
     uint32_t instrument;
     uint32_t stream_index;
-    int code = find_code(
-        tf_directory_find(&fanout->directory, channel->venue, channel->symbol, &instrument));
+    int code = find_code(tf_fanout_instrument_find(fanout, channel, &instrument));
     if (code != TF_RPC_OK)
         return code;
     if (fanout->state == TF_FANOUT_DRAINING)
@@ -347,8 +346,7 @@ static int host_unsubscribe(void *context, const tf_channel_t *channel)
 {
     tf_fanout_t *fanout = context;
     uint32_t instrument;
-    int code = find_code(
-        tf_directory_find(&fanout->directory, channel->venue, channel->symbol, &instrument));
+    int code = find_code(tf_fanout_instrument_find(fanout, channel, &instrument));
     if (code != TF_RPC_OK)
         return code;
     uint32_t stream_index = tf_fanout_stream_find(fanout, channel, instrument);
@@ -362,25 +360,40 @@ static int host_unsubscribe(void *context, const tf_channel_t *channel)
     return TF_RPC_OK;
 }
 
+static int view_code(tf_view_result_t result)
+{
+    switch (result) {
+    case TF_VIEW_OK:
+        return TF_RPC_OK;
+    case TF_VIEW_NOTHING:
+        return TF_RPC_NO_SNAPSHOT;
+    case TF_VIEW_BUSY: /* the client asks again */
+        break;
+    }
+    return TF_RPC_INTERNAL;
+}
+
+static int venue_instruments(tf_fanout_t *fanout, uint32_t home, tf_buf_t *out)
+{
+    tf_image_info_t info;
+    return view_code(tf_view_list(&fanout->env.view, TF_KIND_INSTRUMENTS, home, out, &info));
+}
+
 static int host_instruments(void *context, const char *venue, tf_buf_t *out)
 {
     tf_fanout_t *fanout = context;
-    if (venue != NULL && !tf_directory_has_venue(&fanout->directory, venue))
-        return TF_RPC_UNKNOWN_VENUE;
-    bool any = false;
-    for (uint32_t i = 0; i < fanout->directory.count; i++) {
-        tf_instrument_view_t view;
-        if (venue != NULL && strcmp(fanout->directory.entry[i].venue, venue) != 0)
-            continue;
-        if (tf_reader_instrument(fanout->reader, i, &view) != TF_IMAGE_OK) {
-            if (fanout->env.lost)
-                continue;           /* left half written by a dead writer: nobody can tell it */
-            return TF_RPC_INTERNAL; /* busy: the client asks again */
-        }
-        if (any)
+    const tf_directory_t *directory = &fanout->env.view.directory;
+    if (venue != NULL) {
+        uint32_t home = tf_directory_home(directory, venue);
+        return home != TF_INSTRUMENT_NONE ? venue_instruments(fanout, home, out)
+                                          : TF_RPC_UNKNOWN_VENUE;
+    }
+    for (uint32_t i = 0; i < directory->venue_count; i++) {
+        if (i > 0)
             tf_buf_lit(out, ",");
-        tf_answer_instrument(out, &view);
-        any = true;
+        int code = venue_instruments(fanout, directory->venue[i].home, out);
+        if (code != TF_RPC_OK)
+            return code;
     }
     return TF_RPC_OK;
 }
@@ -389,14 +402,10 @@ static int host_snapshot(void *context, const tf_channel_t *channel, tf_buf_t *o
 {
     tf_fanout_t *fanout = context;
     uint32_t instrument;
-    int code = find_code(
-        tf_directory_find(&fanout->directory, channel->venue, channel->symbol, &instrument));
+    int code = find_code(tf_fanout_instrument_find(fanout, channel, &instrument));
     if (code != TF_RPC_OK)
         return code;
-    bool published;
-    if (!tf_stream_peek(channel, instrument, &fanout->env, out, &published))
-        return TF_RPC_INTERNAL;
-    return published ? TF_RPC_OK : TF_RPC_NO_SNAPSHOT;
+    return view_code(tf_view_snapshot(&fanout->env.view, channel, instrument, out));
 }
 
 static int64_t host_us_now(void *context)

@@ -156,9 +156,10 @@ static caught_t catch_up_loading(tf_fanout_t *fanout, tf_connection_t *connectio
 {
     const tf_subscription_t *sub = &fanout->subscriptions.item[index];
     caught_t result = catch_up_market(fanout, connection, index, stream);
-    if (result != CAUGHT_UP || stream->instrument == TF_INDEX_NONE)
+    if (result != CAUGHT_UP || stream->instrument == TF_INSTRUMENT_NONE)
         return result;
-    if (!fanout->env.lost) /* else its writer is gone: there is nothing to read until it is back */
+    if (!fanout->env.view
+             .lost) /* else its writer is gone: there is nothing to read until it is back */
         tf_fanout_mark_dirty(fanout, sub->stream, true);
     return CAUGHT_NOT_YET;
 }

@@ -67,7 +67,7 @@ void tf_fanout_mark_dirty(tf_fanout_t *fanout, uint32_t stream_index, bool at_on
 
 static void mark_kind(tf_fanout_t *fanout, uint32_t instrument, tf_kind_t kind, bool at_once)
 {
-    uint32_t index = fanout->directory.entry[instrument].first_stream[kind];
+    uint32_t index = fanout->market[instrument].first_stream[kind];
     for (; index != TF_INDEX_NONE; index = fanout->stream[index]->next)
         tf_fanout_mark_dirty(fanout, index, at_once);
 }
@@ -107,16 +107,25 @@ static bool stream_rooms(tf_fanout_t *fanout)
 
 static void stream_link(tf_fanout_t *fanout, tf_stream_t *stream, uint32_t index)
 {
-    uint32_t *first =
-        &fanout->directory.entry[stream->instrument].first_stream[stream->channel.kind];
+    uint32_t *first = &fanout->market[stream->instrument].first_stream[stream->channel.kind];
     stream->next = *first;
     *first = index;
+}
+
+tf_directory_find_t tf_fanout_instrument_find(const tf_fanout_t *fanout,
+                                              const tf_channel_t *channel, uint32_t *instrument)
+{
+    const tf_directory_t *directory = &fanout->env.view.directory;
+    if (!tf_kind_of_venue(channel->kind))
+        return tf_directory_find(directory, channel->venue, channel->symbol, instrument);
+    *instrument = tf_directory_home(directory, channel->venue);
+    return *instrument != TF_INSTRUMENT_NONE ? TF_DIRECTORY_FOUND : TF_DIRECTORY_NO_VENUE;
 }
 
 uint32_t tf_fanout_stream_find(const tf_fanout_t *fanout, const tf_channel_t *channel,
                                uint32_t instrument)
 {
-    uint32_t index = fanout->directory.entry[instrument].first_stream[channel->kind];
+    uint32_t index = fanout->market[instrument].first_stream[channel->kind];
     for (; index != TF_INDEX_NONE; index = fanout->stream[index]->next) {
         const tf_channel_t *held = &fanout->stream[index]->channel;
         if (held->depth == channel->depth && held->rate == channel->rate)
@@ -148,9 +157,8 @@ bool tf_fanout_stream_get(tf_fanout_t *fanout, const tf_channel_t *channel, uint
 void tf_fanout_stream_drop(tf_fanout_t *fanout, uint32_t index)
 {
     tf_stream_t *stream = fanout->stream[index];
-    if (stream->instrument != TF_INDEX_NONE) {
-        uint32_t *link =
-            &fanout->directory.entry[stream->instrument].first_stream[stream->channel.kind];
+    if (stream->instrument != TF_INSTRUMENT_NONE) {
+        uint32_t *link = &fanout->market[stream->instrument].first_stream[stream->channel.kind];
         while (*link != index)
             link = &fanout->stream[*link]->next;
         *link = stream->next;
@@ -173,7 +181,7 @@ void tf_fanout_stream_drop(tf_fanout_t *fanout, uint32_t index)
 
 static void on_trade(tf_fanout_t *fanout, const tf_event_trade_t *event)
 {
-    uint32_t index = fanout->directory.entry[event->head.instrument].first_stream[TF_KIND_TRADES];
+    uint32_t index = fanout->market[event->head.instrument].first_stream[TF_KIND_TRADES];
     for (; index != TF_INDEX_NONE; index = fanout->stream[index]->next) {
         tf_stream_trade(fanout->stream[index], event);
         tf_fanout_mark_dirty(fanout, index, false);
@@ -182,7 +190,7 @@ static void on_trade(tf_fanout_t *fanout, const tf_event_trade_t *event)
 
 static void on_event(tf_fanout_t *fanout, const tf_event_t *event)
 {
-    if (event->instrument >= fanout->directory.count)
+    if (event->instrument >= fanout->env.view.directory.count)
         return; /* its name could not be read yet, so nobody has subscribed */
     switch ((tf_event_type_t)event->type) {
     case TF_EVENT_BOOK:
@@ -221,9 +229,8 @@ static void resolve_orphans(tf_fanout_t *fanout)
     for (uint32_t i = 0; i < fanout->stream_used; i++) {
         tf_stream_t *stream = fanout->stream[i];
         uint32_t instrument;
-        if (stream == NULL || stream->instrument != TF_INDEX_NONE ||
-            tf_directory_find(&fanout->directory, stream->channel.venue, stream->channel.symbol,
-                              &instrument) != TF_DIRECTORY_FOUND)
+        if (stream == NULL || stream->instrument != TF_INSTRUMENT_NONE ||
+            tf_fanout_instrument_find(fanout, &stream->channel, &instrument) != TF_DIRECTORY_FOUND)
             continue;
         stream->instrument = instrument;
         stream_link(fanout, stream, i);
@@ -233,8 +240,8 @@ static void resolve_orphans(tf_fanout_t *fanout)
 
 static void refresh_directory(tf_fanout_t *fanout)
 {
-    if (tf_reader_instrument_count(fanout->reader) > fanout->directory.count &&
-        tf_directory_refresh(&fanout->directory, fanout->reader))
+    if (tf_reader_instrument_count(fanout->reader) > fanout->env.view.directory.count &&
+        tf_directory_refresh(&fanout->env.view.directory, fanout->reader))
         resolve_orphans(fanout);
 }
 
@@ -251,7 +258,7 @@ static uint64_t drain_ring(tf_fanout_t *fanout)
             on_lapped(fanout);
             continue;
         }
-        if (event->instrument >= fanout->directory.count)
+        if (event->instrument >= fanout->env.view.directory.count)
             refresh_directory(fanout);
         on_event(fanout, event);
         events++;
@@ -264,22 +271,24 @@ static uint64_t drain_ring(tf_fanout_t *fanout)
  * generation, and everybody is told (announcement, state, snapshot). */
 static bool attach(tf_fanout_t *fanout, tf_reader_t *reader)
 {
-    tf_directory_t directory;
+    uint32_t instruments = tf_reader_instruments_max(reader);
+    tf_market_streams_t *market = tf_mem_calloc(instruments, sizeof *market);
     tf_stream_env_t env;
-    if (!tf_directory_init(&directory, tf_reader_instruments_max(reader)))
+    if (market == NULL)
         return false;
     if (!tf_stream_env_init(&env, reader, fanout->stats)) {
-        tf_directory_fini(&directory);
+        tf_mem_free(market);
         return false;
     }
-    tf_directory_fini(&fanout->directory);
+    memset(market, 0xff, instruments * sizeof *market); /* TF_INDEX_NONE everywhere */
+    tf_mem_free(fanout->market);
     tf_stream_env_fini(&fanout->env);
     tf_reader_close(fanout->reader);
-    fanout->directory = directory;
+    fanout->market = market;
     fanout->env = env;
     fanout->reader = reader;
     fanout->venues_next_ns = 0;
-    (void)tf_directory_refresh(&fanout->directory, reader);
+    (void)tf_directory_refresh(&fanout->env.view.directory, reader);
     return true;
 }
 
@@ -294,12 +303,13 @@ static void change_epoch(tf_fanout_t *fanout)
         return;
     }
     tf_count(fanout->stats, epoch_changes_total, 1);
-    tf_log(TF_LOG_INFO, "epoch", "region=%s epoch=%s", fanout->config.region, fanout->env.epoch);
+    tf_log(TF_LOG_INFO, "epoch", "region=%s epoch=%s", fanout->config.region,
+           fanout->env.view.epoch);
     for (uint32_t i = 0; i < fanout->stream_used; i++) {
         tf_stream_t *stream = fanout->stream[i];
         if (stream == NULL)
             continue;
-        tf_stream_reset(stream, TF_INDEX_NONE);
+        tf_stream_reset(stream, TF_INSTRUMENT_NONE);
         tf_delivery_behind(fanout, stream);
     }
     resolve_orphans(fanout);
@@ -307,10 +317,10 @@ static void change_epoch(tf_fanout_t *fanout)
 
 static void set_lost(tf_fanout_t *fanout, bool lost)
 {
-    if (lost == fanout->env.lost)
+    if (lost == fanout->env.view.lost)
         return;
-    fanout->env.lost = lost;
-    fanout->env.lost_ns = fanout->wall_ns;
+    fanout->env.view.lost = lost;
+    fanout->env.view.lost_ns = fanout->wall_ns;
     fanout->venues_next_ns = 0;
     mark_everything(fanout);
     if (lost)
@@ -353,10 +363,10 @@ static uint64_t emit_list(tf_fanout_t *fanout, tf_index_list_t *list, bool due)
         uint32_t index = list->item[i];
         tf_stream_t *stream = fanout->stream[index];
         bool done = false;
-        if (stream->instrument != TF_INDEX_NONE && (due || stream->urgent)) {
+        if (stream->instrument != TF_INSTRUMENT_NONE && (due || stream->urgent)) {
             done = tf_delivery_emit(fanout, stream);
             emitted++;
-        } else if (stream->instrument == TF_INDEX_NONE) {
+        } else if (stream->instrument == TF_INSTRUMENT_NONE) {
             done = true; /* listed again when its instrument turns up */
         }
         if (done) {
@@ -624,7 +634,7 @@ void tf_fanout_destroy(tf_fanout_t *fanout)
     tf_index_list_fini(&fanout->input);
     tf_outbox_fini(&fanout->outbox);
     tf_subscriptions_fini(&fanout->subscriptions);
-    tf_directory_fini(&fanout->directory);
+    tf_mem_free(fanout->market);
     tf_stream_env_fini(&fanout->env);
     tf_buf_fini(&fanout->venues);
     tf_reader_close(fanout->reader);

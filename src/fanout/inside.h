@@ -6,7 +6,6 @@
 #pragma once
 
 #include "fanout/connection.h"
-#include "fanout/directory.h"
 #include "fanout/fanout.h"
 #include "fanout/stream.h"
 
@@ -23,6 +22,11 @@ typedef enum tf_fanout_state {
     TF_FANOUT_DRAINING,
 } tf_fanout_state_t;
 
+/* The streams of an instrument; a venue's are those of its first instrument. */
+typedef struct tf_market_streams {
+    uint32_t first_stream[TF_KIND_COUNT]; /* TF_INDEX_NONE = none; linked by tf_stream_t.next */
+} tf_market_streams_t;
+
 struct tf_fanout {
     tf_fanout_config_t config;
     tf_fanout_state_t state;
@@ -37,7 +41,7 @@ struct tf_fanout {
     int64_t mono_ns;
     int64_t wall_ns;
 
-    tf_directory_t directory;
+    tf_market_streams_t *market; /* by instrument index, as many as the region has room for */
     tf_stream_t **stream; /* by index; NULL = free */
     uint32_t stream_room;
     uint32_t stream_used;
@@ -101,8 +105,7 @@ tf_connection_t *tf_clients_by_handle(tf_fanout_t *fanout, tf_io_handle_t handle
 
 /* ---- answers.c ---- */
 
-/* One object of get_instruments; the hello notification of the connection that is asking. */
-void tf_answer_instrument(tf_buf_t *out, const tf_instrument_view_t *view);
+/* The hello notification of the connection that is asking. */
 void tf_answer_hello(void *context, tf_buf_t *out);
 
 /* ---- delivery.c ---- */
@@ -124,6 +127,9 @@ void tf_delivery_sent(tf_fanout_t *fanout, tf_connection_t *connection, const tf
 /* Completions; returns how many. */
 uint64_t tf_fanout_collect(tf_fanout_t *fanout);
 void tf_fanout_mark_dirty(tf_fanout_t *fanout, uint32_t stream, bool at_once);
+/* The instrument of a channel: its market, or the first one of its venue. */
+tf_directory_find_t tf_fanout_instrument_find(const tf_fanout_t *fanout,
+                                              const tf_channel_t *channel, uint32_t *instrument);
 /* The stream of a channel; TF_INDEX_NONE when nobody has it. */
 uint32_t tf_fanout_stream_find(const tf_fanout_t *fanout, const tf_channel_t *channel,
                                uint32_t instrument);

@@ -13,40 +13,29 @@
 bool tf_stream_env_init(tf_stream_env_t *env, tf_reader_t *reader, tf_stats_t *stats)
 {
     size_t depth = tf_reader_image_depth(reader);
-    *env = (tf_stream_env_t){.reader = reader, .stats = stats};
-    for (int side = 0; side < 2; side++) {
-        env->level[side] = tf_mem_calloc(depth, sizeof(tf_level_t));
+    *env = (tf_stream_env_t){.stats = stats};
+    if (!tf_view_init(&env->view, reader))
+        return false;
+    for (int side = 0; side < 2; side++)
         env->change[side] = tf_mem_calloc(2 * depth, sizeof(tf_level_t));
-    }
-    env->trade = tf_mem_calloc(tf_reader_trades_kept(reader), sizeof(tf_trade_t));
-    if (env->level[0] == NULL || env->level[1] == NULL || env->change[0] == NULL ||
-        env->change[1] == NULL || env->trade == NULL) {
+    if (env->change[0] == NULL || env->change[1] == NULL) {
         tf_stream_env_fini(env);
         return false;
     }
-    tf_epoch_text(tf_reader_epoch(reader), env->epoch);
     return true;
 }
 
 void tf_stream_env_fini(tf_stream_env_t *env)
 {
-    for (int side = 0; side < 2; side++) {
-        tf_mem_free(env->level[side]);
+    for (int side = 0; side < 2; side++)
         tf_mem_free(env->change[side]);
-    }
-    tf_mem_free(env->trade);
     tf_buf_fini(&env->text);
     tf_buf_fini(&env->blob);
+    tf_view_fini(&env->view);
     *env = (tf_stream_env_t){0};
 }
 
 /* ---- life ---- */
-
-static uint32_t book_depth(const tf_channel_t *channel, const tf_stream_env_t *env)
-{
-    uint32_t kept = tf_reader_image_depth(env->reader);
-    return channel->depth < kept ? channel->depth : kept;
-}
 
 static void kind_fini(tf_stream_t *stream)
 {
@@ -62,7 +51,7 @@ static void kind_fini(tf_stream_t *stream)
 
 static bool book_init(tf_stream_t *stream, const tf_stream_env_t *env)
 {
-    stream->book = (tf_stream_book_t){.depth = book_depth(&stream->channel, env)};
+    stream->book = (tf_stream_book_t){.depth = tf_view_depth(&env->view, &stream->channel)};
     for (int side = 0; side < 2; side++) {
         stream->book.side[side] = tf_mem_calloc(stream->book.depth, sizeof(tf_level_t));
         if (stream->book.side[side] == NULL) {
@@ -144,8 +133,8 @@ void tf_stream_reset(tf_stream_t *stream, uint32_t instrument)
 
 static tf_told_t told_now(const tf_stream_env_t *env, const tf_image_info_t *info)
 {
-    return env->lost ? tf_told(TF_STATE_STALE, TF_REASON_INGEST_LOST)
-                     : tf_told(info->state, info->reason);
+    return env->view.lost ? tf_told(TF_STATE_STALE, TF_REASON_INGEST_LOST)
+                          : tf_told(info->state, info->reason);
 }
 
 static void take_info(tf_stream_t *stream, const tf_image_info_t *info)
@@ -158,37 +147,17 @@ static void take_info(tf_stream_t *stream, const tf_image_info_t *info)
     stream->sz_dp = info->sz_dp;
 }
 
-static bool image_read(tf_stream_t *stream, tf_stream_env_t *env, tf_stream_image_t *image)
+static bool image_read(tf_stream_t *stream, tf_stream_env_t *env, tf_view_image_t *image)
 {
-    tf_image_result_t result = TF_IMAGE_RANGE;
-    uint32_t index = stream->instrument;
-    switch (stream->channel.kind) {
-    case TF_KIND_TICKER:
-        result = tf_reader_ticker(env->reader, index, &image->info, &image->ticker);
-        break;
-    case TF_KIND_BBO:
-        result = tf_reader_bbo(env->reader, index, &image->info, &image->bbo);
-        break;
-    case TF_KIND_BOOK:
-        result = tf_reader_book(env->reader, index, stream->book.depth, &image->info, env->level[0],
-                                &image->count[0], env->level[1], &image->count[1]);
-        break;
-    case TF_KIND_TRADES: {
-        uint64_t first;
-        uint32_t count; /* only the newest number and the state are wanted */
-        result = tf_reader_trades(env->reader, index, UINT64_MAX, UINT64_MAX, &image->info,
-                                  env->trade, 1, &first, &count);
-        break;
-    }
-    case TF_KIND_COUNT:
-        break;
-    }
+    uint32_t depth = stream->channel.kind == TF_KIND_BOOK ? stream->book.depth : 0;
+    tf_image_result_t result =
+        tf_view_read(&env->view, stream->channel.kind, stream->instrument, depth, image);
     if (result == TF_IMAGE_BUSY)
         tf_count(env->stats, image_busy_total, 1);
     return result == TF_IMAGE_OK;
 }
 
-static void take_data(tf_stream_t *stream, tf_stream_env_t *env, const tf_stream_image_t *image)
+static void take_data(tf_stream_t *stream, tf_stream_env_t *env, const tf_view_image_t *image)
 {
     switch (stream->channel.kind) {
     case TF_KIND_TICKER:
@@ -200,17 +169,19 @@ static void take_data(tf_stream_t *stream, tf_stream_env_t *env, const tf_stream
     case TF_KIND_BOOK:
         for (int side = 0; side < 2; side++) {
             stream->book.count[side] = image->count[side];
-            memcpy(stream->book.side[side], env->level[side],
+            memcpy(stream->book.side[side], env->view.level[side],
                    image->count[side] * sizeof(tf_level_t));
         }
         break;
     case TF_KIND_TRADES: /* emitted trades are not kept: the image's history has them */
+    case TF_KIND_INSTRUMENTS:
+    case TF_KIND_STATUS:
     case TF_KIND_COUNT:
         break;
     }
 }
 
-static bool data_same(const tf_stream_t *stream, const tf_stream_image_t *image)
+static bool data_same(const tf_stream_t *stream, const tf_view_image_t *image)
 {
     if (stream->channel.kind == TF_KIND_TICKER)
         return memcmp(&stream->ticker, &image->ticker, sizeof image->ticker) == 0;
@@ -234,14 +205,14 @@ static bool trades_text(const tf_stream_t *stream, tf_stream_env_t *env, bool en
     uint32_t count = 0;
     if (stream->seq > 0) {
         uint64_t from =
-            stream->seq >= TF_STREAM_TRADES_JOIN ? stream->seq - TF_STREAM_TRADES_JOIN + 1 : 1;
-        if (tf_reader_trades(env->reader, stream->instrument, from, stream->seq, &info, env->trade,
-                             TF_STREAM_TRADES_JOIN, &first, &count) != TF_IMAGE_OK ||
+            stream->seq >= TF_VIEW_TRADES_JOIN ? stream->seq - TF_VIEW_TRADES_JOIN + 1 : 1;
+        if (tf_reader_trades(env->view.reader, stream->instrument, from, stream->seq, &info,
+                             env->view.trade, TF_VIEW_TRADES_JOIN, &first, &count) != TF_IMAGE_OK ||
             tf_stream_scale_differs(stream, &info))
             return false;
     }
     tf_message_t message = tf_stream_snapshot_message(stream, env, envelope);
-    tf_json_trades(&env->text, &message, env->trade, count);
+    tf_json_trades(&env->text, &message, env->view.trade, count);
     return true;
 }
 
@@ -312,15 +283,15 @@ static uint32_t truncation(const tf_stream_t *stream)
     return stream->channel.depth == TF_DEPTH_FULL ? stream->book.depth : stream->channel.depth;
 }
 
-/* The difference from the stream's book to the image's in env->level; NULL with *nothing when no
- * level differs. */
+/* The difference from the stream's book to the image's in env->view.level; NULL with *nothing when
+ * no level differs. */
 static tf_frame_t *book_update(tf_stream_t *stream, tf_stream_env_t *env,
-                               const tf_stream_image_t *image, bool *nothing)
+                               const tf_view_image_t *image, bool *nothing)
 {
     size_t changes[2];
     for (int side = 0; side < 2; side++)
         changes[side] = tf_difference((tf_side_t)side, truncation(stream), stream->book.side[side],
-                                      stream->book.count[side], env->level[side],
+                                      stream->book.count[side], env->view.level[side],
                                       image->count[side], env->change[side]);
     *nothing = changes[0] + changes[1] == 0;
     if (*nothing)
@@ -328,8 +299,8 @@ static tf_frame_t *book_update(tf_stream_t *stream, tf_stream_env_t *env,
     uint64_t prev = stream->seq;
     tf_message_t message = tf_stream_update_message(stream, env, image, prev);
     message.has_cs = true;
-    message.cs = tf_book_checksum(env->level[0], image->count[0], env->level[1], image->count[1],
-                                  image->info.px_dp, image->info.sz_dp);
+    message.cs = tf_book_checksum(env->view.level[0], image->count[0], env->view.level[1],
+                                  image->count[1], image->info.px_dp, image->info.sz_dp);
     tf_buf_reset(&env->text);
     tf_json_book(&env->text, &message, env->change[0], changes[0], env->change[1], changes[1]);
     tf_frame_t *frame = frame_from_text(env, TF_FRAME_UPDATE);
@@ -338,7 +309,7 @@ static tf_frame_t *book_update(tf_stream_t *stream, tf_stream_env_t *env,
     return frame;
 }
 
-static tf_frame_t *latest(tf_stream_t *stream, tf_stream_env_t *env, const tf_stream_image_t *image,
+static tf_frame_t *latest(tf_stream_t *stream, tf_stream_env_t *env, const tf_view_image_t *image,
                           bool *nothing)
 {
     *nothing = data_same(stream, image);
@@ -356,7 +327,7 @@ static tf_frame_t *latest(tf_stream_t *stream, tf_stream_env_t *env, const tf_st
 
 /* Nothing older is comparable: take the image as it is and tell everybody. */
 static tf_stream_result_t emit_reset(tf_stream_t *stream, tf_stream_env_t *env,
-                                     const tf_stream_image_t *image,
+                                     const tf_view_image_t *image,
                                      tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
     if (tf_stream_scale_differs(stream, &image->info))
@@ -388,7 +359,7 @@ static bool needs_reset(const tf_stream_t *stream, const tf_image_info_t *info)
 }
 
 static tf_stream_result_t emit_data(tf_stream_t *stream, tf_stream_env_t *env,
-                                    const tf_stream_image_t *image,
+                                    const tf_view_image_t *image,
                                     tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
     if (image->info.seq == stream->seq)
@@ -443,11 +414,11 @@ tf_stream_result_t tf_stream_emit(tf_stream_t *stream, tf_stream_env_t *env,
                                   tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
 {
     *count = 0;
-    tf_stream_image_t image = {0};
+    tf_view_image_t image = {0};
     if (!book_ready(stream, env))
         return TF_STREAM_AGAIN;
     if (!image_read(stream, env, &image))
-        return env->lost ? emit_lost(stream, env, out, count) : TF_STREAM_AGAIN;
+        return env->view.lost ? emit_lost(stream, env, out, count) : TF_STREAM_AGAIN;
     if (needs_reset(stream, &image.info))
         return emit_reset(stream, env, &image, out, count);
     if (!emit_told(stream, env, told_now(env, &image.info), out, count))
@@ -467,7 +438,7 @@ bool tf_stream_expect(tf_stream_t *stream, const tf_stream_env_t *env)
 {
     tf_instrument_view_t view;
     TF_ASSERT(stream->state == TF_STREAM_LOADING);
-    if (tf_reader_instrument(env->reader, stream->instrument, &view) != TF_IMAGE_OK)
+    if (tf_reader_instrument(env->view.reader, stream->instrument, &view) != TF_IMAGE_OK)
         return false;
     if (stream->px_dp != view.info.px_dp || stream->sz_dp != view.info.sz_dp)
         tf_stream_new_generation(stream);
@@ -481,33 +452,12 @@ void tf_stream_describe(const tf_stream_t *stream, const tf_stream_env_t *env,
 {
     *entry = (tf_subscribed_t){.channel = stream->name,
                                .channel_bytes = stream->name_bytes,
-                               .epoch = env->epoch,
+                               .epoch = env->view.epoch,
                                .sid = tf_stream_sid(stream),
                                .seq = stream->seq,
+                               .has_scale = !tf_kind_of_venue(stream->channel.kind),
                                .px_dp = stream->px_dp,
                                .sz_dp = stream->sz_dp};
     if (stream->channel.kind == TF_KIND_BOOK && stream->channel.depth == TF_DEPTH_FULL)
         entry->depth_max = stream->book.depth;
-}
-
-bool tf_stream_peek(const tf_channel_t *channel, uint32_t instrument, tf_stream_env_t *env,
-                    tf_buf_t *out, bool *published)
-{
-    tf_stream_t stream;
-    tf_stream_image_t image = {0};
-    *published = true;
-    if (!tf_stream_init(&stream, env, channel, instrument))
-        return false;
-    bool ok = image_read(&stream, env, &image);
-    if (ok) {
-        *published = image.info.seq > 0;
-        take_info(&stream, &image.info);
-        take_data(&stream, env, &image);
-        stream.told = told_now(env, &image.info);
-        ok = snapshot_text(&stream, env, false) && tf_buf_ok(&env->text);
-        if (ok && *published)
-            tf_buf_put(out, env->text.data, env->text.bytes);
-    }
-    tf_stream_fini(&stream);
-    return ok;
 }

@@ -12,16 +12,12 @@
 #pragma once
 
 #include "base/stats.h"
-#include "codec/channel.h"
-#include "codec/json.h"
 #include "fanout/frame.h"
-
-#include <tickfan/reader.h>
+#include "view/view.h"
 
 enum {
     TF_STREAM_FRAMES_MAX = 64,        /* frames of one emission */
     TF_STREAM_TRADES_PER_FRAME = 256, /* so that a frame of trades stays near 32 KiB */
-    TF_STREAM_TRADES_JOIN = 50,       /* trades in a first message (PROTOCOL.md) */
 };
 
 typedef enum tf_stream_state {
@@ -83,13 +79,8 @@ typedef struct tf_stream {
 
 /* What the streams of a thread share during a call. */
 typedef struct tf_stream_env {
-    tf_reader_t *reader;
+    tf_view_t view; /* its book and trades are scratch */
     tf_stats_t *stats;
-    char epoch[9];
-    bool lost;             /* the region's writer is silent: every market is STALE/INGEST_LOST */
-    int64_t lost_ns;       /* wall clock when that was noticed */
-    tf_level_t *level[2];  /* image_depth levels each: scratch for the image's book */
-    tf_trade_t *trade;     /* trades_kept: scratch */
     tf_level_t *change[2]; /* 2 * image_depth each: scratch for differences */
     tf_buf_t text;         /* scratch */
     tf_buf_t blob;         /* scratch */
@@ -156,8 +147,3 @@ TF_MUST_CHECK bool tf_stream_expect(tf_stream_t *stream, const tf_stream_env_t *
 /* The entry of a subscribe reply. */
 void tf_stream_describe(const tf_stream_t *stream, const tf_stream_env_t *env,
                         tf_subscribed_t *entry);
-
-/* Append the params object of a snapshot of the image now (get_snapshot). False: busy, or no
- * version was published yet (*published tells). */
-bool tf_stream_peek(const tf_channel_t *channel, uint32_t instrument, tf_stream_env_t *env,
-                    tf_buf_t *out, bool *published);

@@ -7,9 +7,9 @@
 static int64_t state_since_ns(const tf_stream_t *stream, const tf_stream_env_t *env)
 {
     tf_instrument_view_t view;
-    if (env->lost)
-        return env->lost_ns;
-    return tf_reader_instrument(env->reader, stream->instrument, &view) == TF_IMAGE_OK
+    if (env->view.lost)
+        return env->view.lost_ns;
+    return tf_reader_instrument(env->view.reader, stream->instrument, &view) == TF_IMAGE_OK
                ? view.since_ns
                : stream->ti_ns;
 }
@@ -32,7 +32,7 @@ tf_message_t tf_stream_message(const tf_stream_t *stream, const tf_stream_env_t 
                           .reason = (tf_market_reason_t)(stream->told >> 4),
                           .channel = stream->name,
                           .channel_bytes = stream->name_bytes,
-                          .epoch = env->epoch,
+                          .epoch = env->view.epoch,
                           .seq = stream->seq,
                           .te_ns = stream->te_ns,
                           .ti_ns = stream->ti_ns,
@@ -40,7 +40,7 @@ tf_message_t tf_stream_message(const tf_stream_t *stream, const tf_stream_env_t 
 }
 
 tf_message_t tf_stream_update_message(const tf_stream_t *stream, const tf_stream_env_t *env,
-                                      const tf_stream_image_t *image, uint64_t prev)
+                                      const tf_view_image_t *image, uint64_t prev)
 {
     tf_message_t message = tf_stream_message(stream, env, TF_MESSAGE_UPDATE);
     message.has_prev = true;

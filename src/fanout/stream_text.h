@@ -6,14 +6,6 @@
 
 #include "fanout/stream.h"
 
-/* One read of the image, as far as the kind needs it; a book's levels are in env->level. */
-typedef struct tf_stream_image {
-    tf_image_info_t info;
-    uint32_t count[2];
-    tf_bbo_t bbo;
-    tf_ticker_t ticker;
-} tf_stream_image_t;
-
 /* A message about the stream's last emitted state. */
 tf_message_t tf_stream_message(const tf_stream_t *stream, const tf_stream_env_t *env,
                                tf_message_type_t type);
@@ -24,7 +16,7 @@ tf_message_t tf_stream_snapshot_message(const tf_stream_t *stream, const tf_stre
 
 /* An update that leads to the image. */
 tf_message_t tf_stream_update_message(const tf_stream_t *stream, const tf_stream_env_t *env,
-                                      const tf_stream_image_t *image, uint64_t prev);
+                                      const tf_view_image_t *image, uint64_t prev);
 
 /* Append to env->text: the snapshot of a book, bbo or ticker; the state message (text is reset
  * first). */

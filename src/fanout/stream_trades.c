@@ -60,14 +60,15 @@ static bool trades_refill(tf_stream_t *stream, tf_stream_env_t *env)
     tf_image_info_t info;
     uint64_t first;
     uint32_t count;
-    if (tf_reader_trades(env->reader, stream->instrument, expected, UINT64_MAX, &info, env->trade,
-                         tf_reader_trades_kept(env->reader), &first, &count) != TF_IMAGE_OK ||
+    if (tf_reader_trades(env->view.reader, stream->instrument, expected, UINT64_MAX, &info,
+                         env->view.trade, tf_reader_trades_kept(env->view.reader), &first,
+                         &count) != TF_IMAGE_OK ||
         tf_stream_scale_differs(stream, &info) || !trades_grow(trades, count))
         return false;
     trades->hole = false;
     if (count == 0)
         return true;
-    memcpy(trades->pending, env->trade, count * sizeof *env->trade);
+    memcpy(trades->pending, env->view.trade, count * sizeof *env->view.trade);
     trades->count = count;
     trades->first = first;
     stream->te_ns = info.te_ns;
@@ -158,7 +159,7 @@ tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, ui
     uint64_t to = stream->seq;
     if (to - seq > TF_STREAM_TRADES_PER_FRAME) {
         /* Oldest first, a frame's worth at a time; but never older than the history holds. */
-        uint64_t kept = tf_reader_trades_kept(env->reader);
+        uint64_t kept = tf_reader_trades_kept(env->view.reader);
         uint64_t oldest = to > kept ? to - kept : 0;
         to = (seq > oldest ? seq : oldest) + TF_STREAM_TRADES_PER_FRAME;
         if (to > stream->seq)
@@ -167,11 +168,11 @@ tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, ui
     tf_image_info_t info;
     uint64_t first;
     uint32_t count;
-    if (tf_reader_trades(env->reader, stream->instrument, seq + 1, to, &info, env->trade,
+    if (tf_reader_trades(env->view.reader, stream->instrument, seq + 1, to, &info, env->view.trade,
                          TF_STREAM_TRADES_PER_FRAME, &first, &count) != TF_IMAGE_OK ||
         tf_stream_scale_differs(stream, &info))
         return NULL;
     if (count == 0)
         first = to + 1; /* the history moved past them while we looked */
-    return trades_frame(stream, env, seq, env->trade, first, count);
+    return trades_frame(stream, env, seq, env->view.trade, first, count);
 }

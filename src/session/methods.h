@@ -3,7 +3,8 @@
  * names, and acts on a host that the composer provides. One file per direction: requests come in
  * here, what they do is the host's.
  *
- * Offered now: ping, subscribe, unsubscribe, get_instruments, get_snapshot. Others answer -32601.
+ * Offered now: ping, time, subscribe, unsubscribe, unsubscribe_all, list_subscriptions,
+ * get_instruments, get_snapshot, set_heartbeat. Others answer -32601.
  */
 #pragma once
 
@@ -20,6 +21,18 @@ typedef struct tf_host {
 
     /* 0, or UNKNOWN_VENUE, UNKNOWN_INSTRUMENT; not being subscribed is not an error. */
     int (*unsubscribe)(void *context, const tf_channel_t *channel);
+
+    /* End every subscription of the connection; append their canonical names, quoted and
+     * comma-separated. 0, or INTERNAL. */
+    int (*unsubscribe_all)(void *context, tf_buf_t *out);
+
+    /* Append one object per subscription of the connection, comma-separated: {channel, sid, epoch,
+     * seq (what the client holds; null before its first message), px_dp, sz_dp, lag:"conflate",
+     * behind:bool}. 0, or INTERNAL. */
+    int (*subscriptions)(void *context, tf_buf_t *out);
+
+    /* Send `heartbeat` to this connection every interval_ms from now on; 0 = never. */
+    void (*heartbeat)(void *context, uint32_t interval_ms);
 
     /* Append the comma-separated objects of every instrument; venue NULL = of all venues. 0, or
      * UNKNOWN_VENUE. */

@@ -14,10 +14,11 @@ ARROWS = {
     "codec": ["market"],
     "ws": [],
     "io": [],
+    "view": ["codec", "region", "market"],
     "session": ["codec", "ws", "market"],
     "ingest": ["venue", "region", "market"],
-    "fanout": ["session", "codec", "ws", "io", "region", "market"],
-    "http": ["region", "codec", "ws", "market"],
+    "fanout": ["session", "view", "codec", "ws", "io", "region", "market"],
+    "http": ["view", "region", "codec", "ws", "market"],
 }
 
 # A header of another project -> where it may be included. Tests may use all as oracles.

@@ -171,7 +171,6 @@ static void rates_are_those_of_the_protocol(void **state)
     tf_rate_t rate;
     assert_false(tf_rate_parse("", 0, &rate));
     assert_false(tf_rate_parse("RAW", 3, &rate));
-    assert_int_equal(tf_kind_rate_default(TF_KIND_BBO), TF_RATE_RAW);
     expect_assert_failure(tf_rate_text(TF_RATE_COUNT));
     expect_assert_failure(tf_kind_text(TF_KIND_COUNT));
 }

@@ -211,7 +211,7 @@ static void a_state_is_told_before_the_data(void **state)
     assert_int_equal(rig.frames, 2);
     assert_int_equal(rig.frame[0]->type, TF_FRAME_STATE);
     assert_int_equal(rig.frame[1]->type, TF_FRAME_UPDATE);
-    rig.env.lost = true;
+    rig.env.view.lost = true;
     assert_int_equal(emit(&rig), TF_STREAM_OK);
     assert_int_equal(rig.frames, 1);
     assert_int_equal(rig.frame[0]->told, tf_told(TF_STATE_STALE, TF_REASON_INGEST_LOST));
@@ -383,7 +383,6 @@ static void every_failed_allocation_is_survived(void **state)
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
         for (uint64_t nth = 1; nth < 12; nth++) {
             rig_t rig;
-            bool published;
             tf_buf_t out = {0};
             rig_open(&rig, names[n]);
             put_book(&rig, 3);
@@ -391,10 +390,10 @@ static void every_failed_allocation_is_survived(void **state)
             tf_mem_fail_at(nth);
             (void)emit(&rig);
             (void)tf_stream_snapshot(&rig.stream, &rig.env);
-            bool peeked =
-                tf_stream_peek(&rig.stream.channel, rig.index, &rig.env, &out, &published);
+            tf_view_result_t seen =
+                tf_view_snapshot(&rig.env.view, &rig.stream.channel, rig.index, &out);
             tf_mem_fail_at(0);
-            if (peeked && published && tf_buf_ok(&out)) {
+            if (seen == TF_VIEW_OK && tf_buf_ok(&out)) {
                 json_t *text = json_loadb(out.data, out.bytes, 0, NULL);
                 assert_non_null(text);
                 json_decref(text);
@@ -417,7 +416,7 @@ static void a_half_written_entry_of_a_lost_writer_is_told_and_left_alone(void **
     assert_int_equal(emit(&rig), TF_STREAM_OK);
     tf_region_book_begin(rig.t.region, rig.index);
     assert_int_equal(emit(&rig), TF_STREAM_AGAIN);
-    rig.env.lost = true;
+    rig.env.view.lost = true;
     assert_int_equal(emit(&rig), TF_STREAM_OK);
     assert_int_equal(rig.frames, 1);
     assert_int_equal(rig.frame[0]->type, TF_FRAME_STATE);

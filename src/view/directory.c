@@ -1,9 +1,10 @@
-#include "fanout/directory.h"
+#include "view/directory.h"
 
 #include "base/mem.h"
-#include "fanout/subscription.h"
 
 #include <string.h>
+
+enum { VENUE_ROOM_MIN = 8 };
 
 bool tf_directory_init(tf_directory_t *directory, uint32_t instruments_max)
 {
@@ -25,6 +26,7 @@ void tf_directory_fini(tf_directory_t *directory)
 {
     tf_mem_free(directory->entry);
     tf_mem_free(directory->slot);
+    tf_mem_free(directory->venue);
     *directory = (tf_directory_t){0};
 }
 
@@ -54,31 +56,65 @@ static uint32_t *slot_of(const tf_directory_t *directory, const char *venue, con
     return &directory->slot[at];
 }
 
+uint32_t tf_directory_home(const tf_directory_t *directory, const char *venue)
+{
+    /* From the newest back: the instruments of one venue tend to come together. */
+    for (uint32_t i = directory->venue_count; i-- > 0;) {
+        uint32_t home = directory->venue[i].home;
+        if (strcmp(directory->entry[home].venue, venue) == 0)
+            return home;
+    }
+    return TF_INSTRUMENT_NONE;
+}
+
+static bool venue_rooms(tf_directory_t *directory)
+{
+    if (directory->venue_count < directory->venue_room)
+        return true;
+    uint32_t room = directory->venue_room * 2 + VENUE_ROOM_MIN;
+    struct tf_directory_venue *grown =
+        tf_mem_realloc(directory->venue, room, sizeof *directory->venue);
+    if (grown == NULL)
+        return false;
+    directory->venue = grown;
+    directory->venue_room = room;
+    return true;
+}
+
+/* Hang the entry on its venue's chain; there is room for a new venue. */
+static void venue_join(tf_directory_t *directory, uint32_t index)
+{
+    tf_directory_entry_t *entry = &directory->entry[index];
+    entry->next = TF_INSTRUMENT_NONE;
+    for (uint32_t i = directory->venue_count; i-- > 0;) {
+        struct tf_directory_venue *venue = &directory->venue[i];
+        if (strcmp(directory->entry[venue->home].venue, entry->venue) == 0) {
+            entry->home = venue->home;
+            directory->entry[venue->last].next = index;
+            venue->last = index;
+            return;
+        }
+    }
+    entry->home = index;
+    directory->venue[directory->venue_count++] = (struct tf_directory_venue){index, index};
+}
+
 bool tf_directory_refresh(tf_directory_t *directory, tf_reader_t *reader)
 {
     uint32_t before = directory->count;
     uint32_t there = tf_reader_instrument_count(reader);
     while (directory->count < there && directory->count < directory->room) {
         tf_instrument_view_t view;
-        if (tf_reader_instrument(reader, directory->count, &view) != TF_IMAGE_OK)
+        if (!venue_rooms(directory) ||
+            tf_reader_instrument(reader, directory->count, &view) != TF_IMAGE_OK)
             break;
         tf_directory_entry_t *entry = &directory->entry[directory->count];
         memcpy(entry->venue, view.venue, sizeof entry->venue);
         memcpy(entry->symbol, view.symbol, sizeof entry->symbol);
-        for (int kind = 0; kind < TF_KIND_COUNT; kind++)
-            entry->first_stream[kind] = TF_INDEX_NONE;
+        venue_join(directory, directory->count);
         *slot_of(directory, entry->venue, entry->symbol) = ++directory->count;
     }
     return directory->count > before;
-}
-
-bool tf_directory_has_venue(const tf_directory_t *directory, const char *venue)
-{
-    for (uint32_t i = 0; i < directory->count; i++) {
-        if (strcmp(directory->entry[i].venue, venue) == 0)
-            return true;
-    }
-    return false;
 }
 
 tf_directory_find_t tf_directory_find(const tf_directory_t *directory, const char *venue,
@@ -89,6 +125,6 @@ tf_directory_find_t tf_directory_find(const tf_directory_t *directory, const cha
         *index = found - 1;
         return TF_DIRECTORY_FOUND;
     }
-    return tf_directory_has_venue(directory, venue) ? TF_DIRECTORY_NO_SYMBOL
-                                                    : TF_DIRECTORY_NO_VENUE;
+    return tf_directory_home(directory, venue) != TF_INSTRUMENT_NONE ? TF_DIRECTORY_NO_SYMBOL
+                                                                     : TF_DIRECTORY_NO_VENUE;
 }

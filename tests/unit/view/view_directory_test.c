@@ -1,8 +1,7 @@
 #include "kit/kit.h"
 
-#include "fanout/directory.h"
-#include "fanout/subscription.h"
 #include "unit/region/region_kit.h"
+#include "view/directory.h"
 
 enum { INSTRUMENTS = 600 };
 
@@ -38,10 +37,8 @@ static void names_are_found_and_the_missing_part_is_told(void **state)
                      TF_DIRECTORY_NO_SYMBOL);
     assert_int_equal(tf_directory_find(&directory, "kraken", "BTC-USD", &index),
                      TF_DIRECTORY_NO_VENUE);
-    assert_true(tf_directory_has_venue(&directory, "other"));
-    assert_false(tf_directory_has_venue(&directory, "oth"));
-    for (int kind = 0; kind < TF_KIND_COUNT; kind++)
-        assert_int_equal(directory.entry[1].first_stream[kind], TF_INDEX_NONE);
+    assert_int_equal(tf_directory_home(&directory, "other"), 1);
+    assert_int_equal(tf_directory_home(&directory, "oth"), TF_INSTRUMENT_NONE);
     tf_directory_fini(&directory);
     t_region_close(&t);
 }
@@ -74,6 +71,8 @@ static void a_full_directory_finds_every_name(void **state)
         assert_int_equal(
             tf_directory_find(&directory, i % 2 == 0 ? "other" : "sim", symbol, &index),
             TF_DIRECTORY_NO_SYMBOL);
+        assert_int_equal(directory.entry[i].home, i % 2);
+        assert_int_equal(directory.entry[i].next, i + 2 < INSTRUMENTS ? i + 2 : TF_INSTRUMENT_NONE);
     }
     tf_directory_fini(&directory);
     t_region_close(&t);

@@ -33,7 +33,8 @@ typedef struct tf_io_handle {
 
 typedef enum tf_io_event_type {
     TF_IO_ACCEPTED,      /* fd: a new connection, the caller's; `listener` tells on which one */
-    TF_IO_ACCEPT_FAILED, /* error < 0; accepting pauses, see tf_io_accept_again() */
+    TF_IO_ACCEPT_FAILED, /* error < 0; accepting pauses, see tf_io_accept_again(). When descriptors
+                            ran out, those who waited at the listener were closed (counted) */
     TF_IO_RECEIVED,      /* data, bytes > 0: valid until the next tf_io_next() */
     TF_IO_RECV_ENDED,   /* the peer closed (error 0) or the connection broke (error < 0); nothing is
                            received any more, tf_io_close() is still the caller's to call */
@@ -84,6 +85,7 @@ typedef struct tf_io_config {
     uint32_t send_batch;   /* most sends queued between two submits; sizes the queues */
     uint32_t recv_buffers; /* power of two; shared by all connections */
     uint32_t recv_bytes;   /* size of one */
+    uint32_t cq_entries;   /* room for completions; 0 = derived from the two maxima above */
 } tf_io_config_t;
 
 extern const tf_io_config_t tf_io_config_default; /* send_batch 1024, 1024 buffers of 2 KiB */
@@ -100,8 +102,8 @@ static inline void tf_io_destroy(tf_io_t *io)
         io->ops->destroy(io);
 }
 
-/* Accept connections from a listening socket, which stays the caller's. Accepted sockets are
- * close-on-exec and non-blocking. TF_ERR_FULL: more than 16 listeners. */
+/* Accept connections from a non-blocking (asserted) listening socket, which stays the caller's.
+ * Accepted sockets are close-on-exec and non-blocking. TF_ERR_FULL: more than 16 listeners. */
 TF_MUST_CHECK static inline tf_status_t tf_io_listen(tf_io_t *io, int fd)
 {
     return io->ops->listen(io, fd);

@@ -2,6 +2,7 @@
 #include "io/io.h"
 #include "io/uring.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ static tf_status_t source_add(tf_uring_t *uring, tf_uring_source_t *sources, uin
 static tf_status_t uring_listen(tf_io_t *io, int fd)
 {
     tf_uring_t *uring = tf_uring_of(io);
+    TF_ASSERT((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     return source_add(uring, uring->listeners, &uring->listeners_count, TF_URING_LISTENERS_MAX, fd);
 }
 
@@ -33,6 +35,7 @@ static void uring_accept_again(tf_io_t *io, uint32_t listener)
 {
     tf_uring_t *uring = tf_uring_of(io);
     TF_ASSERT(listener < uring->listeners_count);
+    tf_uring_reserve_open(uring);
     if (uring->listeners[listener].state == TF_URING_SOURCE_PAUSED)
         tf_uring_source_due(uring, &uring->listeners[listener]);
 }
@@ -62,7 +65,7 @@ static void uring_recv_stop(tf_io_t *io, tf_io_handle_t handle)
         tf_uring_ready_add(uring, slot);
     } else {
         slot->recv = TF_URING_RECV_CANCEL_DUE;
-        tf_uring_todo_add(uring, slot);
+        tf_uring_todo_soon(uring, slot);
     }
 }
 
@@ -127,7 +130,7 @@ static void uring_close(tf_io_t *io, int fd, tf_io_handle_t handle)
 static void close_owned(tf_uring_t *uring)
 {
     struct io_uring_cqe cqe;
-    uring->collects_left = 0;
+    uring->collects_left = uring->overflowing ? TF_URING_COLLECTS_MAX : 0;
     while (tf_uring_completion_take(uring, &cqe)) {
         if (tf_uring_tag_op(cqe.user_data) == TF_URING_OP_ACCEPT && cqe.res >= 0)
             (void)close(cqe.res);
@@ -142,6 +145,8 @@ static void uring_destroy(tf_io_t *io)
 {
     tf_uring_t *uring = tf_uring_of(io);
     close_owned(uring);
+    if (uring->reserve_fd >= 0)
+        (void)close(uring->reserve_fd);
     /* The kernel ends requests some time after the ring is closed: first take the memory away. */
     tf_uring_pool_close(&uring->pool, &uring->ring);
     tf_uring_ring_close(&uring->ring);
@@ -175,6 +180,7 @@ tf_status_t tf_io_uring_create_from(tf_io_t **out, const tf_io_config_t *config,
     uring->stats = stats;
     uring->connections_max = config->connections_max;
     uring->lent = TF_URING_NONE;
+    uring->reserve_fd = -1;
     uring->todo.head = TF_URING_NONE;
     uring->ready.head = TF_URING_NONE;
     uring->slots = tf_mem_calloc(config->connections_max, sizeof *uring->slots);
@@ -190,6 +196,7 @@ tf_status_t tf_io_uring_create_from(tf_io_t **out, const tf_io_config_t *config,
         tf_uring_pool_open(&uring->pool, &uring->ring, config->recv_buffers, config->recv_bytes);
     if (status != TF_OK)
         goto fail_ring;
+    tf_uring_reserve_open(uring);
     *out = &uring->io;
     return TF_OK;
 fail_ring:

@@ -5,6 +5,7 @@
  *     uring_slot.c    connections and the two lists they are on
  *     uring_queue.c   submission: what is due becomes requests to the kernel
  *     uring_event.c   completion: what the kernel says becomes events
+ *     uring_accept.c  completion of accepts, and what is done when they fail
  *     uring_setup.c   the ring and its receive buffers
  *
  * Private to src/io; the thread that created the ring.
@@ -101,6 +102,7 @@ typedef enum tf_uring_source_state {
 typedef struct tf_uring_source {
     int fd;
     tf_uring_source_state_t state;
+    uint32_t lapses; /* accepts in a row that ended for a passing reason */
 } tf_uring_source_t;
 
 typedef struct tf_uring {
@@ -115,6 +117,8 @@ typedef struct tf_uring {
     tf_uring_list_t todo;
     tf_uring_list_t ready;
     bool sources_due; /* some listener or watch is TF_URING_SOURCE_DUE */
+    bool overflowing; /* the completion queue was full when the kernel was last entered */
+    int reserve_fd; /* given up to close who waits when descriptors ran out; -1 = taken by others */
     uint32_t listeners_count;
     uint32_t watches_count;
     tf_uring_source_t listeners[TF_URING_LISTENERS_MAX];
@@ -194,6 +198,9 @@ void tf_uring_enter(tf_uring_t *uring);
  * has no memory to take requests. */
 struct io_uring_sqe *tf_uring_sqe_take(tf_uring_t *uring);
 
+/* Queue what the slot has due now instead of with the next submit: collecting hands it over. */
+void tf_uring_todo_soon(tf_uring_t *uring, tf_uring_slot_t *slot);
+
 /* Arm the listener or watch with the next submit. */
 void tf_uring_source_due(tf_uring_t *uring, tf_uring_source_t *source);
 
@@ -202,6 +209,15 @@ void tf_uring_wait(tf_io_t *io, int64_t timeout_ns);
 
 /* The next completion, copied out so that its entry is free at once; false when there is none. */
 bool tf_uring_completion_take(tf_uring_t *uring, struct io_uring_cqe *out);
+
+/* uring_accept.c */
+
+/* Whether there is an event to report. */
+bool tf_uring_on_accept(tf_uring_t *uring, uint32_t index, const struct io_uring_cqe *cqe,
+                        tf_io_event_t *event);
+
+/* Have a reserve descriptor again, if there is one to be had. */
+void tf_uring_reserve_open(tf_uring_t *uring);
 
 /* uring_event.c */
 

@@ -162,29 +162,6 @@ static void on_cancel(tf_uring_t *uring, tf_uring_op_t op, uint64_t tag, int res
     tf_uring_todo_add(uring, slot);
 }
 
-static bool on_accept(tf_uring_t *uring, uint32_t index, const struct io_uring_cqe *cqe,
-                      tf_io_event_t *event)
-{
-    tf_uring_source_t *listener = &uring->listeners[index];
-    bool passing =
-        cqe->res >= 0 || cqe->res == -ECONNABORTED || cqe->res == -EINTR || cqe->res == -EAGAIN;
-    if ((cqe->flags & IORING_CQE_F_MORE) == 0) {
-        if (passing)
-            tf_uring_source_due(uring, listener);
-        else
-            listener->state = TF_URING_SOURCE_PAUSED;
-    }
-    if (passing && cqe->res < 0)
-        return false;
-    *event = (tf_io_event_t){.type = TF_IO_ACCEPTED, .fd = cqe->res, .listener = index};
-    if (cqe->res < 0) {
-        event->type = TF_IO_ACCEPT_FAILED;
-        event->fd = -1;
-        event->error = cqe->res;
-    }
-    return true;
-}
-
 static bool on_watch(tf_uring_t *uring, uint32_t index, const struct io_uring_cqe *cqe,
                      tf_io_event_t *event)
 {
@@ -202,7 +179,7 @@ static bool on_completion(tf_uring_t *uring, const struct io_uring_cqe *cqe, tf_
     uint32_t index = tf_uring_tag_slot(tag);
     switch (op) {
     case TF_URING_OP_ACCEPT:
-        return on_accept(uring, index, cqe, event);
+        return tf_uring_on_accept(uring, index, cqe, event);
     case TF_URING_OP_WATCH:
         return on_watch(uring, index, cqe, event);
     case TF_URING_OP_CANCEL_RECV:

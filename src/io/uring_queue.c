@@ -18,16 +18,43 @@ static bool kernel_has_more(const tf_uring_t *uring)
     return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
-/* EINTR, EAGAIN, EBUSY and the like leave the entries queued for the next call, which is what a
- * caller would do about them. EEXIST says that this is not the thread that created the ring. */
-static void check_entered(int result)
+/*
+ * After every system call on the ring. EINTR, EAGAIN, EBUSY and the like leave the entries queued
+ * for the next call, which is what a caller would do about them. EEXIST says that this is not the
+ * thread that created the ring.
+ *
+ * A full completion queue is a matter of time only: the kernel keeps what did not fit, in order,
+ * and hands it over as room comes; multishot requests end with such a completion and are armed
+ * again. Unless the kernel has no memory for that either: then completions are lost, connections
+ * would hang for good on requests that never end, and no state here can be trusted.
+ */
+static void entered(tf_uring_t *uring, int result)
 {
+    const struct io_uring *ring = &uring->ring.ring;
     TF_ASSERT(result != -EEXIST && result != -EBADF);
+    TF_ASSERT(IO_URING_READ_ONCE(*ring->cq.koverflow) == 0);
+    bool overflowing = (IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
+    if (overflowing && !uring->overflowing)
+        tf_count(uring->stats, cq_overflows_total, 1);
+    uring->overflowing = overflowing;
 }
 
 void tf_uring_enter(tf_uring_t *uring)
 {
-    check_entered(io_uring_submit_and_get_events(&uring->ring.ring));
+    entered(uring, io_uring_submit_and_get_events(&uring->ring.ring));
+}
+
+/* Sleep until a completion is there. Not by io_uring_submit_and_wait_timeout(), which can't be
+ * given NO_IOWAIT. */
+static void sleep_for(tf_uring_t *uring, int64_t timeout_ns)
+{
+    enum { NS_PER_S = 1000000000 };
+    const struct __kernel_timespec timeout = {.tv_sec = timeout_ns / NS_PER_S,
+                                              .tv_nsec = timeout_ns % NS_PER_S};
+    struct io_uring_getevents_arg argument = {.ts = (uintptr_t)&timeout};
+    tf_uring_ring_t *ring = &uring->ring;
+    entered(uring, io_uring_enter2((unsigned)ring->ring.enter_ring_fd, 0, 1, ring->wait_flags,
+                                   (void *)&argument, sizeof argument));
 }
 
 struct io_uring_sqe *tf_uring_sqe_take(tf_uring_t *uring)
@@ -101,6 +128,14 @@ static bool todo_do(tf_uring_t *uring, tf_uring_slot_t *slot)
         slot->poll = TF_URING_POLL_CANCELLING;
     }
     return true;
+}
+
+/* A receive that is to be stopped would go on for as long as its socket has data and buffers come
+ * back, which is as long as the caller collects. */
+void tf_uring_todo_soon(tf_uring_t *uring, tf_uring_slot_t *slot)
+{
+    if (slot->todo.listed || !todo_do(uring, slot))
+        tf_uring_todo_add(uring, slot);
 }
 
 static bool source_arm(tf_uring_t *uring, tf_uring_op_t op, tf_uring_source_t *source,
@@ -179,11 +214,12 @@ void tf_uring_wait(tf_io_t *io, int64_t timeout_ns)
         submit_queued(uring);
         return;
     }
-    enum { NS_PER_S = 1000000000 };
-    struct __kernel_timespec timeout = {.tv_sec = timeout_ns / NS_PER_S,
-                                        .tv_nsec = timeout_ns % NS_PER_S};
-    struct io_uring_cqe *cqe;
-    check_entered(io_uring_submit_and_wait_timeout(&uring->ring.ring, &cqe, 1, &timeout, NULL));
+    if (io_uring_sq_ready(&uring->ring.ring) > 0) {
+        tf_uring_enter(uring);
+        if (io_uring_cq_ready(&uring->ring.ring) > 0)
+            return;
+    }
+    sleep_for(uring, timeout_ns);
 }
 
 bool tf_uring_completion_take(tf_uring_t *uring, struct io_uring_cqe *out)
@@ -195,7 +231,7 @@ bool tf_uring_completion_take(tf_uring_t *uring, struct io_uring_cqe *out)
         if (!worthwhile || uring->collects_left == 0)
             return false;
         uring->collects_left--;
-        check_entered(io_uring_get_events(ring));
+        tf_uring_enter(uring);
     }
     const struct io_uring_cqe *cqe = &ring->cq.cqes[*ring->cq.khead & ring->cq.ring_mask];
     out->user_data = cqe->user_data;

@@ -7,12 +7,22 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Since 6.15, unknown to liburing 2.3: a sleeping thread is idle, not waiting for a disk, in the
+ * eyes of top(1) and of alarms on I/O pressure. */
+#ifndef IORING_FEAT_NO_IOWAIT
+#define IORING_FEAT_NO_IOWAIT (1U << 17)
+#endif
+#ifndef IORING_ENTER_NO_IOWAIT
+#define IORING_ENTER_NO_IOWAIT (1U << 7)
+#endif
+
 enum {
-    SQ_ENTRIES_MIN = 64,
-    SQ_ENTRIES_MAX = 32768,   /* the kernel's limit; the completion queue's is twice that */
-    CQ_ENTRIES_USUAL = 16384, /* a burst of inbound events on top of a full batch of sends */
+    ENTRIES_MIN = 64,
+    SQ_ENTRIES_MAX = 32768, /* the kernel's limits */
+    CQ_ENTRIES_MAX = 65536,
     CQ_PER_SQ = 4,            /* completions pile up while sends are queued in several rounds */
-    MEMORY_RETRY_DIVISOR = 4, /* the one smaller attempt when memory is short */
+    CQ_PER_CONNECTION = 2,    /* each may receive at once, and each of them become writable */
+    MEMORY_RETRY_DIVISOR = 4, /* the last smaller attempt when memory is short */
     POOL_BUFFERS_MAX = 32768, /* the kernel's limit; buffer ids have 16 bits */
 };
 
@@ -24,12 +34,23 @@ static const unsigned rung_flags[TF_URING_RUNG_COUNT] = {
     [TF_URING_PLAIN] = 0,
 };
 
-static uint32_t power_of_two_from(uint32_t value)
+static uint32_t power_of_two_from(uint64_t value, uint32_t most)
 {
-    uint32_t power = SQ_ENTRIES_MIN;
-    while (power < value && power < SQ_ENTRIES_MAX)
+    uint32_t power = ENTRIES_MIN;
+    while (power < value && power < most)
         power *= 2;
     return power;
+}
+
+/* Room for a burst from every connection, and for several batches of sends: what does not fit is
+ * not lost, but costs the kernel an allocation each and ends multishot requests. */
+static uint32_t cq_entries_for(const tf_io_config_t *config, uint32_t sq_entries)
+{
+    if (config->cq_entries != 0)
+        return power_of_two_from(config->cq_entries, CQ_ENTRIES_MAX);
+    uint64_t batches = (uint64_t)sq_entries * CQ_PER_SQ;
+    uint64_t burst = (uint64_t)config->connections_max * CQ_PER_CONNECTION;
+    return power_of_two_from(batches > burst ? batches : burst, CQ_ENTRIES_MAX);
 }
 
 /* SUBMIT_ALL: one bad request must not hold back the rest of a batch. */
@@ -115,30 +136,41 @@ static bool has_multishot_receive(struct io_uring *ring)
     return has;
 }
 
+/* Rings count as locked memory where the kernel says so. When there is too little, first do
+ * without the room for bursts, then with smaller batches. */
+static int open_as_large_as_possible(tf_uring_ring_t *out, const tf_io_config_t *config,
+                                     tf_uring_rung_t first)
+{
+    /* Beside the sends, a turn queues arms and cancels; more than fit are submitted in between. */
+    uint32_t sq_entries = power_of_two_from(config->send_batch, SQ_ENTRIES_MAX);
+    uint32_t cq_entries = cq_entries_for(config, sq_entries);
+    int result = open_down_the_ladder(out, first, sq_entries, cq_entries);
+    uint32_t cq_less = power_of_two_from((uint64_t)sq_entries * CQ_PER_SQ, CQ_ENTRIES_MAX);
+    if (result == -ENOMEM && cq_less < cq_entries)
+        result = open_down_the_ladder(out, first, sq_entries, cq_less);
+    if (result == -ENOMEM) {
+        sq_entries = power_of_two_from(sq_entries / MEMORY_RETRY_DIVISOR, SQ_ENTRIES_MAX);
+        result = open_down_the_ladder(out, first, sq_entries, sq_entries * CQ_PER_SQ);
+    }
+    return result;
+}
+
 tf_status_t tf_uring_ring_open(tf_uring_ring_t *out, const tf_io_config_t *config,
                                tf_uring_rung_t first)
 {
-    /* Beside the sends, a turn queues arms and cancels; more than fit are submitted in between. */
-    uint32_t sq_entries = power_of_two_from(config->send_batch);
-    uint32_t cq_entries = sq_entries * CQ_PER_SQ;
-    if (cq_entries < CQ_ENTRIES_USUAL)
-        cq_entries = CQ_ENTRIES_USUAL;
-    if (cq_entries > SQ_ENTRIES_MAX * 2)
-        cq_entries = SQ_ENTRIES_MAX * 2;
-
-    int result = open_down_the_ladder(out, first, sq_entries, cq_entries);
-    if (result == -ENOMEM) {
-        sq_entries = power_of_two_from(sq_entries / MEMORY_RETRY_DIVISOR);
-        result = open_down_the_ladder(out, first, sq_entries, sq_entries * CQ_PER_SQ);
-    }
+    int result = open_as_large_as_possible(out, config, first);
     if (result < 0)
         return explain(result);
     if (!has_multishot_receive(&out->ring)) {
         io_uring_queue_exit(&out->ring);
         return explain(-EINVAL);
     }
+    out->wait_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if ((out->ring.features & IORING_FEAT_NO_IOWAIT) != 0)
+        out->wait_flags |= IORING_ENTER_NO_IOWAIT;
     /* Saves the file lookup in each system call; going on without it is fine. */
-    (void)io_uring_register_ring_fd(&out->ring);
+    if (io_uring_register_ring_fd(&out->ring) == 1)
+        out->wait_flags |= IORING_ENTER_REGISTERED_RING;
     return TF_OK;
 }
 

@@ -20,10 +20,12 @@ typedef enum tf_uring_rung {
 typedef struct tf_uring_ring {
     struct io_uring ring;
     tf_uring_rung_t rung; /* the one that worked */
+    unsigned wait_flags;  /* of io_uring_enter(2), to sleep */
 } tf_uring_ring_t;
 
 /*
- * Open a ring whose submission queue takes config->send_batch sends, starting at rung `first`.
+ * Open a ring whose submission queue takes config->send_batch sends, starting at rung `first`; a
+ * smaller one when memory is short.
  * TF_ERR_UNSUPPORTED, TF_ERR_MEMORY, TF_ERR_SYS with a trail that names the remedy.
  */
 TF_MUST_CHECK tf_status_t tf_uring_ring_open(tf_uring_ring_t *out, const tf_io_config_t *config,

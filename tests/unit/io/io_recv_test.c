@@ -299,6 +299,34 @@ static void one_turn_takes_what_a_crowd_sent(void **state)
     rig_close(rig);
 }
 
+/* The peer goes on sending while the caller collects, so there is more whenever it looks. */
+static void a_stop_takes_effect_while_the_caller_collects(void **state)
+{
+    (void)state;
+    enum { MORE_BYTES = 16 * 1024, BOUND_BYTES = 256 * 1024 };
+    tf_io_config_t config = rig_config;
+    config.recv_buffers = 1024;
+    config.recv_bytes = 1024;
+    rig_t *rig = rig_open(&config, TF_URING_DEFERRED_FLAGGED);
+    rig_pair_t pair = rig_pair(rig, 0, 1);
+    tf_io_recv_start(rig->io, pair.fd, pair.handle);
+    rig_client_write(rig, pair.client, pattern, MORE_BYTES);
+    size_t bytes = 0;
+    tf_io_event_t event = {.type = TF_IO_WOKEN};
+    while (event.type != TF_IO_RECV_STOPPED) {
+        tf_io_wait(rig->io, TF_NS_PER_S);
+        while (tf_io_next(rig->io, &event) && event.type != TF_IO_RECV_STOPPED) {
+            if (bytes == 0)
+                tf_io_recv_stop(rig->io, pair.handle);
+            bytes += event.bytes;
+            (void)send(pair.client, pattern, MORE_BYTES, MSG_DONTWAIT);
+        }
+    }
+    assert_in_range(bytes, 1, BOUND_BYTES);
+    rig_pair_close(rig, &pair);
+    rig_close(rig);
+}
+
 /* RECEIVED data may be used until the next tf_io_next(), also across a submit. */
 static void received_data_survives_a_submit(void **state)
 {
@@ -340,6 +368,7 @@ int main(void)
         cmocka_unit_test(stopping_a_crowd_with_data_at_hand_is_answered),
         cmocka_unit_test(a_cancel_that_finds_nothing_is_repeated),
         cmocka_unit_test(one_turn_takes_what_a_crowd_sent),
+        cmocka_unit_test(a_stop_takes_effect_while_the_caller_collects),
         cmocka_unit_test(received_data_survives_a_submit),
     };
     return cmocka_run_group_tests(tests, fill_pattern, NULL);

@@ -140,8 +140,10 @@ tf_channel_result_t tf_channel_parse(const char *name, size_t bytes,
         channel.rate = rate;
         left = field_next(&rest, &field);
     }
+    if (left && field_equals(field, "*"))
+        return TF_CHANNEL_WILDCARD;
     if (left)
-        return field_equals(field, "*") ? TF_CHANNEL_WILDCARD : TF_CHANNEL_OPTION;
+        return tf_kind_of_venue(channel.kind) ? TF_CHANNEL_VENUE_END : TF_CHANNEL_OPTION;
     *out = channel;
     return TF_CHANNEL_OK;
 }

@@ -62,12 +62,13 @@ typedef struct tf_channel_options {
 
 typedef enum tf_channel_result {
     TF_CHANNEL_OK,
-    TF_CHANNEL_KIND,     /* 2001: unknown kind */
-    TF_CHANNEL_VENUE,    /* 2002: not a venue name */
-    TF_CHANNEL_SYMBOL,   /* 2003: not a canonical symbol */
-    TF_CHANNEL_WILDCARD, /* 2004: '*' is not offered */
-    TF_CHANNEL_OPTION,   /* 2006: a depth, interval or rate this kind does not have, or too many
-                            fields */
+    TF_CHANNEL_KIND,      /* 2001: unknown kind */
+    TF_CHANNEL_VENUE,     /* 2002: not a venue name */
+    TF_CHANNEL_SYMBOL,    /* 2003: not a canonical symbol */
+    TF_CHANNEL_WILDCARD,  /* 2004: '*' is not offered */
+    TF_CHANNEL_OPTION,    /* 2006: a depth, interval or rate this kind does not have, or too many
+                             fields */
+    TF_CHANNEL_VENUE_END, /* 2006: a venue's channel with a field behind the venue */
 } tf_channel_result_t;
 
 /* `options` may be NULL. An option that the kind has, but not with this value (trades at 1s),

@@ -14,6 +14,7 @@
 enum {
     NUMBER_BYTES_MAX = 20, /* of a uint64, or of an int64 with its sign */
     NS_PER_US = 1000,
+    MS_PER_S = 1000,
     /* Envelope 55, keys and quotes 94, state and reason 40, six numbers 120, "data" and the closing
      * braces 16: 325 without the channel and the epoch. */
     HEAD_BYTES_MAX = 360,
@@ -261,7 +262,9 @@ void tf_json_list(tf_buf_t *buf, const tf_message_t *message, const char *items,
     if (start == NULL)
         return;
     char *at = put_lit(put_head(start, message), ",\"data\":[");
-    at = put_lit(put(at, items, bytes), "]");
+    if (bytes > 0) /* an empty text may be a NULL */
+        at = put(at, items, bytes);
+    at = put_lit(at, "]");
     commit(buf, start, put_tail(at, message));
 }
 
@@ -459,6 +462,19 @@ void tf_json_unsubscribed(tf_buf_t *buf, const char *channel, size_t channel_byt
     tf_buf_lit(buf, ",\"message\":\"");
     tf_buf_text(buf, message);
     tf_buf_lit(buf, "\"}}");
+}
+
+void tf_json_seconds(tf_buf_t *buf, uint64_t ms)
+{
+    uint64_t thousandths = ms % MS_PER_S;
+    tf_buf_uint(buf, ms / MS_PER_S);
+    if (thousandths == 0)
+        return;
+    const char digits[] = {(char)('0' + thousandths / 100), (char)('0' + thousandths / 10 % 10),
+                           (char)('0' + thousandths % 10)};
+    size_t bytes = thousandths % 10 != 0 ? 3 : thousandths % 100 != 0 ? 2 : 1;
+    tf_buf_lit(buf, ".");
+    tf_buf_put(buf, digits, bytes);
 }
 
 void tf_json_heartbeat_begin(tf_buf_t *buf, const tf_heartbeat_t *heartbeat)

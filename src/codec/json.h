@@ -77,6 +77,9 @@ void tf_json_subscribed(tf_buf_t *buf, const tf_subscribed_t *entry); /* the not
 void tf_json_unsubscribed(tf_buf_t *buf, const char *channel, size_t channel_bytes, int code,
                           const char *message);
 
+/* Milliseconds as a JSON number of seconds, without needless decimals: 15, 1.5. */
+void tf_json_seconds(tf_buf_t *buf, uint64_t ms);
+
 /* The notification "heartbeat". Appended in pieces: begin, one quiet entry for each channel that is
  * up to date and got nothing since the heartbeat before, end. */
 typedef struct tf_heartbeat {

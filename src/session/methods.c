@@ -11,6 +11,8 @@ enum {
     /* Of one request: as many as a connection may hold. It bounds what a request of many short
      * names can make us write. */
     CHANNELS_MAX = 4096,
+    MS_PER_S = 1000,
+    HEARTBEAT_MAX_S = 3600,
 };
 
 static const char rates_offered[] = "\"raw\", \"100ms\", \"250ms\" or \"1s\"";
@@ -31,15 +33,20 @@ static const struct {
     int code;
     const char *reason;
 } refusals[] = {
-    [TF_CHANNEL_KIND] = {TF_RPC_UNKNOWN_KIND, "kinds are ticker, bbo, trades and book"},
+    [TF_CHANNEL_KIND] = {TF_RPC_UNKNOWN_KIND,
+                         "kinds are ticker, bbo, trades, book, instruments and status"},
     [TF_CHANNEL_VENUE] = {TF_RPC_UNKNOWN_VENUE,
-                          "a channel is kind.venue.symbol, the venue in lower case"},
+                          "a channel is kind.venue.symbol, instruments.venue or status.venue, the "
+                          "venue in lower case"},
     [TF_CHANNEL_SYMBOL] = {TF_RPC_UNKNOWN_INSTRUMENT,
                            "a symbol is BASE-QUOTE in upper case, as get_instruments lists it"},
-    [TF_CHANNEL_WILDCARD] = {TF_RPC_WILDCARD, "name every instrument; get_instruments lists them"},
+    [TF_CHANNEL_WILDCARD] = {TF_RPC_WILDCARD,
+                             "name every venue and instrument; get_instruments lists them"},
     [TF_CHANNEL_OPTION] = {TF_RPC_OPTION,
                            "rates are raw, 100ms, 250ms, 1s (trades: raw, 100ms); depths, of book "
                            "only and before the rate, 1, 10, 25, 50, 200, 1000, full"},
+    [TF_CHANNEL_VENUE_END] = {TF_RPC_OPTION,
+                              "instruments and status are a venue's: nothing follows its name"},
 };
 
 static int out_of_memory(tf_rpc_reply_t *reply)
@@ -321,6 +328,78 @@ static int on_unsubscribe(void *context, const json_t *params, tf_rpc_reply_t *r
     return code;
 }
 
+/* Methods that act on all of the connection's subscriptions: the result is {"<key>":[...]}. */
+static int whole_list(const tf_host_t *host, const json_t *params, tf_rpc_reply_t *reply,
+                      const char *key, int (*list)(void *context, tf_buf_t *out))
+{
+    int code = params_named(params, reply);
+    if (code != TF_RPC_OK)
+        return code;
+    tf_buf_lit(&reply->result, "{\"");
+    tf_buf_text(&reply->result, key);
+    tf_buf_lit(&reply->result, "\":[");
+    code = list(host->context, &reply->result);
+    tf_buf_lit(&reply->result, "]}");
+    return code;
+}
+
+static int on_unsubscribe_all(void *context, const json_t *params, tf_rpc_reply_t *reply)
+{
+    const tf_host_t *host = *(const tf_host_t *const *)context;
+    return whole_list(host, params, reply, "unsubscribed", host->unsubscribe_all);
+}
+
+static int on_list_subscriptions(void *context, const json_t *params, tf_rpc_reply_t *reply)
+{
+    const tf_host_t *host = *(const tf_host_t *const *)context;
+    return whole_list(host, params, reply, "subscriptions", host->subscriptions);
+}
+
+/* Seconds to whole milliseconds; false when they are out of range. Below half a millisecond is not
+ * none: only 0 itself is. */
+static bool interval_parse(const tf_host_t *host, const json_t *seconds, uint32_t *ms)
+{
+    if (!json_is_number(seconds))
+        return false;
+    double value = json_number_value(seconds);
+    if (!(value >= 0 && value <= HEARTBEAT_MAX_S))
+        return false;
+    *ms = (uint32_t)(value * MS_PER_S + 0.5);
+    return *ms >= host->heartbeat_min_ms || !(value > 0);
+}
+
+static int interval_fail(const tf_host_t *host, const json_t *seconds, tf_rpc_reply_t *reply)
+{
+    char found[TF_RPC_VALUE_BYTES_MAX];
+    tf_buf_t least = {0};
+    tf_json_seconds(&least, host->heartbeat_min_ms);
+    int code = tf_buf_ok(&least)
+                   ? tf_rpc_fail(reply, TF_RPC_INVALID_PARAMS,
+                                 "interval_s is %s; it can be 0 for none, or %.*s to %d seconds",
+                                 tf_rpc_value_text(found, seconds), (int)least.bytes, least.data,
+                                 HEARTBEAT_MAX_S)
+                   : out_of_memory(reply);
+    tf_buf_fini(&least);
+    return code;
+}
+
+static int on_set_heartbeat(void *context, const json_t *params, tf_rpc_reply_t *reply)
+{
+    const tf_host_t *host = *(const tf_host_t *const *)context;
+    int code = params_named(params, reply);
+    if (code != TF_RPC_OK)
+        return code;
+    const json_t *seconds = json_object_get(params, "interval_s");
+    uint32_t ms;
+    if (!interval_parse(host, seconds, &ms))
+        return interval_fail(host, seconds, reply);
+    host->heartbeat(host->context, ms);
+    tf_buf_lit(&reply->result, "{\"interval_s\":");
+    tf_json_seconds(&reply->result, ms);
+    tf_buf_lit(&reply->result, "}");
+    return TF_RPC_OK;
+}
+
 static int on_get_instruments(void *context, const json_t *params, tf_rpc_reply_t *reply)
 {
     const tf_host_t *host = *(const tf_host_t *const *)context;
@@ -357,6 +436,8 @@ static int snapshot_fail(tf_rpc_reply_t *reply, int code, const tf_channel_t *ch
         return tf_rpc_fail(reply, code, "%s has no %s; get_instruments lists what there is",
                            channel->venue, channel->symbol);
     case TF_RPC_NO_SNAPSHOT:
+        if (tf_kind_of_venue(channel->kind))
+            return tf_rpc_fail(reply, code, "nothing is known of %s yet", channel->venue);
         return tf_rpc_fail(reply, code, "nothing was received for %s of %s yet", channel->symbol,
                            channel->venue);
     default:
@@ -393,6 +474,15 @@ static int on_ping(void *context, const json_t *params, tf_rpc_reply_t *reply)
     return params_named(params, reply);
 }
 
+static int on_time(void *context, const json_t *params, tf_rpc_reply_t *reply)
+{
+    const tf_host_t *host = *(const tf_host_t *const *)context;
+    tf_buf_lit(&reply->result, "{\"time\":");
+    tf_buf_int(&reply->result, host->us_now(host->context));
+    tf_buf_lit(&reply->result, "}");
+    return params_named(params, reply);
+}
+
 static int64_t us_now(void *context)
 {
     const tf_host_t *host = *(const tf_host_t *const *)context;
@@ -404,10 +494,14 @@ tf_rpc_outcome_t tf_methods_handle(const tf_host_t *host, const char *text, size
 {
     static const tf_rpc_method_t methods[] = {
         {"ping", on_ping},
+        {"time", on_time},
         {"subscribe", on_subscribe},
         {"unsubscribe", on_unsubscribe},
+        {"unsubscribe_all", on_unsubscribe_all},
+        {"list_subscriptions", on_list_subscriptions},
         {"get_instruments", on_get_instruments},
         {"get_snapshot", on_get_snapshot},
+        {"set_heartbeat", on_set_heartbeat},
         {NULL, NULL},
     };
     return tf_rpc_handle(methods, &host, text, bytes, us_in, us_now, out);

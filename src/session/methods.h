@@ -31,7 +31,8 @@ typedef struct tf_host {
      * behind:bool}. 0, or INTERNAL. */
     int (*subscriptions)(void *context, tf_buf_t *out);
 
-    /* Send `heartbeat` to this connection every interval_ms from now on; 0 = never. */
+    /* Send `heartbeat` to this connection every interval_ms from now on; 0 = never, else at least
+     * heartbeat_min_ms. */
     void (*heartbeat)(void *context, uint32_t interval_ms);
 
     /* Append the comma-separated objects of every instrument; venue NULL = of all venues. 0, or
@@ -44,6 +45,7 @@ typedef struct tf_host {
 
     int64_t (*us_now)(void *context);
     void *context;
+    uint32_t heartbeat_min_ms; /* what clients may ask for: tf_session_heartbeat_min_ms() */
 } tf_host_t;
 
 /* Handle one request text; see tf_rpc_handle(). */

@@ -14,6 +14,13 @@ enum {
 static const char endpoint[] = "/v1/ws";
 static const char protocol_json[] = "tickfan.v1.json";
 
+uint32_t tf_session_heartbeat_min_ms(const tf_session_limits_t *limits)
+{
+    bool shorter = limits->heartbeat_ns > 0 && limits->heartbeat_ns < TF_NS_PER_S;
+    int64_t ms = (shorter ? limits->heartbeat_ns : TF_NS_PER_S) / TF_NS_PER_MS;
+    return ms > 0 ? (uint32_t)ms : 1; /* 0 would mean: no heartbeats */
+}
+
 void tf_session_init(tf_session_t *session, int64_t mono_ns)
 {
     *session = (tf_session_t){

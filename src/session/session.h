@@ -44,6 +44,7 @@ typedef struct tf_session_limits {
     int64_t pong_ns;            /* closed after 60 s without pong */
     int64_t stall_ns;           /* closed when the socket takes no byte for 30 s */
     int64_t linger_ns;          /* how long CLOSING waits for the peer: 2 s */
+    int64_t heartbeat_ns;       /* `heartbeat` unless a client sets another: 15 s; 0 = none */
 } tf_session_limits_t;
 
 /* clang-format off */
@@ -59,8 +60,13 @@ typedef struct tf_session_limits {
         .pong_ns = 60 * 1000000000LL,           \
         .stall_ns = 30 * 1000000000LL,          \
         .linger_ns = 2 * 1000000000LL,          \
+        .heartbeat_ns = 15 * 1000000000LL,      \
     }
 /* clang-format on */
+
+/* The shortest interval that set_heartbeat may ask for: 1 s, or the server's own if that is
+ * shorter. */
+uint32_t tf_session_heartbeat_min_ms(const tf_session_limits_t *limits);
 
 /* What a session needs from outside during a call. */
 typedef struct tf_session_env {

@@ -98,7 +98,8 @@ static void each_wrong_part_has_its_own_result(void **state)
     refused_as(TF_CHANNEL_KIND, "Book.coinbase.BTC-USD");
     refused_as(TF_CHANNEL_KIND, "boo.coinbase.BTC-USD");
     refused_as(TF_CHANNEL_KIND, "books.*.*");
-    refused_as(TF_CHANNEL_KIND, "status.coinbase");
+    refused_as(TF_CHANNEL_KIND, "candles.coinbase.BTC-USD");
+    refused_as(TF_CHANNEL_KIND, "instrument.coinbase");
     refused_as(TF_CHANNEL_VENUE, "book");
     refused_as(TF_CHANNEL_VENUE, "book.");
     refused_as(TF_CHANNEL_VENUE, "book.Coinbase.BTC-USD");
@@ -122,6 +123,58 @@ static void each_wrong_part_has_its_own_result(void **state)
     refused_as(TF_CHANNEL_WILDCARD, "ticker.*.BTC-USD");
     refused_as(TF_CHANNEL_WILDCARD, "*.binance.BTC-USD");
     refused_as(TF_CHANNEL_WILDCARD, "book.binance.BTC-USD.*");
+}
+
+static void a_venues_channel_is_kind_and_venue_whatever_the_options(void **state)
+{
+    (void)state;
+    const tf_channel_options_t options = {
+        .has_rate = true, .has_depth = true, .rate = TF_RATE_1S, .depth = 50};
+    static const char *const names[] = {"instruments.coinbase", "status.coinbase", "status.a_1"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        tf_channel_t channel;
+        resolves_to(names[i], NULL, names[i]);
+        resolves_to(names[i], &options, names[i]);
+        assert_int_equal(parse(names[i], &options, &channel), TF_CHANNEL_OK);
+        assert_int_equal(channel.rate, TF_RATE_RAW);
+        assert_int_equal(channel.depth, TF_DEPTH_NONE);
+        assert_string_equal(channel.symbol, "");
+        assert_string_equal(channel.venue, strchr(names[i], '.') + 1);
+    }
+}
+
+static void wrong_names_of_a_venues_channel_have_their_own_results(void **state)
+{
+    (void)state;
+    refused_as(TF_CHANNEL_VENUE, "status");
+    refused_as(TF_CHANNEL_VENUE, "instruments.");
+    refused_as(TF_CHANNEL_VENUE, "status.Coinbase");
+    refused_as(TF_CHANNEL_VENUE, "status..BTC-USD");
+    refused_as(TF_CHANNEL_VENUE_END, "status.coinbase.");
+    refused_as(TF_CHANNEL_VENUE_END, "status.coinbase.BTC-USD");
+    refused_as(TF_CHANNEL_VENUE_END, "status.coinbase.raw");
+    refused_as(TF_CHANNEL_VENUE_END, "instruments.coinbase.10");
+    refused_as(TF_CHANNEL_VENUE_END, "instruments.coinbase.BTC-USD.*");
+    refused_as(TF_CHANNEL_WILDCARD, "status.*");
+    refused_as(TF_CHANNEL_WILDCARD, "instruments.*.BTC-USD");
+    refused_as(TF_CHANNEL_WILDCARD, "instruments.coinbase.*");
+}
+
+static void only_instruments_and_status_are_a_venues(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool of_venue;
+    } expected[TF_KIND_COUNT] = {{"ticker", false}, {"bbo", false},        {"trades", false},
+                                 {"book", false},   {"instruments", true}, {"status", true}};
+    for (unsigned i = 0; i < TF_KIND_COUNT; i++) {
+        tf_kind_t kind = (tf_kind_t)i;
+        assert_string_equal(tf_kind_text(kind), expected[i].text);
+        assert_int_equal(tf_kind_of_venue(kind), expected[i].of_venue);
+        for (unsigned rate = 0; rate < TF_RATE_COUNT && expected[i].of_venue; rate++)
+            assert_false(tf_kind_has_rate(kind, (tf_rate_t)rate));
+    }
 }
 
 static void bytes_behind_the_name_are_not_read(void **state)
@@ -181,8 +234,9 @@ static void canonical_form_is_a_fixed_point(void **state)
 {
     (void)state;
     static const char *const parts[] = {
-        "book", "trades", "bbo", "ticker", "coinbase", "kraken", "BTC-USD", "ETH-USD-PERP",
-        "10",   "full",   "raw", "1s",     "100ms",    "*",      "",        "x",
+        "book",   "trades",      "bbo", "ticker", "coinbase", "kraken", "BTC-USD", "ETH-USD-PERP",
+        "10",     "full",        "raw", "1s",     "100ms",    "*",      "",        "x",
+        "status", "instruments",
     };
     tf_rng_t rng = {t_seed(3)};
     tf_buf_t name = {0};
@@ -193,7 +247,7 @@ static void canonical_form_is_a_fixed_point(void **state)
         size_t count = 1 + tf_rng_next(&rng) % 6;
         for (size_t i = 0; i < count; i++) {
             /* Mostly a part that fits the place, so that enough names are good. */
-            size_t part = tf_rng_next(&rng) % 16;
+            size_t part = tf_rng_next(&rng) % (sizeof parts / sizeof parts[0]);
             if (i < 3 && tf_rng_next(&rng) % 8 != 0)
                 part = (size_t[]){part % 4, 4 + part % 2, 6 + part % 2}[i];
             if (i > 0)
@@ -226,6 +280,9 @@ int main(void)
         cmocka_unit_test(options_fill_in_what_a_name_omits),
         cmocka_unit_test(an_option_the_kind_does_not_have_leaves_its_default),
         cmocka_unit_test(each_wrong_part_has_its_own_result),
+        cmocka_unit_test(a_venues_channel_is_kind_and_venue_whatever_the_options),
+        cmocka_unit_test(wrong_names_of_a_venues_channel_have_their_own_results),
+        cmocka_unit_test(only_instruments_and_status_are_a_venues),
         cmocka_unit_test(bytes_behind_the_name_are_not_read),
         cmocka_unit_test(longest_name_fits_the_constant),
         cmocka_unit_test(rates_are_those_of_the_protocol),

@@ -150,6 +150,7 @@ static void messages_of_the_wrong_type_abort(void **state)
     message.type = TF_MESSAGE_STATE;
     expect_assert_failure(tf_json_book(&buf, &message, NULL, 0, NULL, 0));
     expect_assert_failure(tf_json_trades(&buf, &message, NULL, 0));
+    expect_assert_failure(tf_json_list(&buf, &message, NULL, 0));
     tf_buf_fini(&buf);
 }
 
@@ -325,9 +326,9 @@ static void longest_messages_fit_the_reserved_room(void **state)
                         .id_bytes = 40};
     memset(trade.id, 1, sizeof trade.id);
     tf_bbo_t bbo = {-INT64_MAX, -INT64_MAX, -INT64_MAX, -INT64_MAX};
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         tf_buf_t buf = {0};
-        message.type = i == 4 ? TF_MESSAGE_STATE : TF_MESSAGE_SNAPSHOT;
+        message.type = i == 5 ? TF_MESSAGE_STATE : TF_MESSAGE_SNAPSHOT;
         if (i == 0)
             tf_json_book(&buf, &message, levels, LEVELS, levels, LEVELS);
         else if (i == 1)
@@ -336,6 +337,8 @@ static void longest_messages_fit_the_reserved_room(void **state)
             tf_json_bbo(&buf, &message, &bbo);
         else if (i == 3)
             tf_json_trades(&buf, &message, &trade, 1);
+        else if (i == 4)
+            tf_json_list(&buf, &message, (const char *)levels, sizeof levels);
         else
             tf_json_state(&buf, &message);
         assert_true(tf_buf_ok(&buf));
@@ -369,6 +372,7 @@ static void subscribed_entry_is_the_protocols_example(void **state)
                              .epoch = "k3f9",
                              .sid = 1041,
                              .seq = 918270,
+                             .has_scale = true,
                              .px_dp = 2,
                              .sz_dp = 8};
     tf_buf_t buf = {0};
@@ -381,6 +385,149 @@ static void subscribed_entry_is_the_protocols_example(void **state)
     wrote(&buf, "{\"jsonrpc\":\"2.0\",\"method\":\"subscribed\",\"params\":{\"channel\":"
                 "\"book.coinbase.BTC-USD.50.100ms\",\"sid\":1041,\"epoch\":\"k3f9\",\"seq\":918270,"
                 "\"px_dp\":2,\"sz_dp\":8,\"depth_max\":1000,\"recovered\":false,\"code\":4001}}");
+}
+
+static void subscribed_entry_of_a_venue_has_no_scale(void **state)
+{
+    (void)state;
+    tf_subscribed_t entry = {.channel = "status.coinbase",
+                             .channel_bytes = 15,
+                             .epoch = "k3f9",
+                             .sid = UINT64_MAX,
+                             .seq = 12,
+                             .px_dp = 2,
+                             .sz_dp = 8};
+    tf_buf_t buf = {0};
+    tf_json_subscribed(&buf, &entry);
+    wrote(&buf, "{\"jsonrpc\":\"2.0\",\"method\":\"subscribed\",\"params\":{\"channel\":"
+                "\"status.coinbase\",\"sid\":18446744073709551615,\"epoch\":\"k3f9\",\"seq\":12,"
+                "\"recovered\":null}}");
+}
+
+static void list_copies_its_items_as_they_are(void **state)
+{
+    (void)state;
+    static const char items[] = "{\"symbol\":\"A-B\"},{\"symbol\":null}]"; /* one byte too many */
+    tf_message_t message = bare();
+    tf_buf_t buf = {0};
+    tf_json_list(&buf, &message, items, sizeof items - 2);
+    wrote(&buf, BARE ",\"data\":[{\"symbol\":\"A-B\"},{\"symbol\":null}]}");
+    tf_json_list(&buf, &message, NULL, 0);
+    wrote(&buf, BARE ",\"data\":[]}");
+    message.envelope = true;
+    message.has_prev = true;
+    message.prev = 5;
+    tf_json_list(&buf, &message, items, 16);
+    wrote(&buf, SUBSCRIPTION "{\"channel\":\"c\",\"type\":\"update\",\"seq\":7,\"prev\":5,"
+                             "\"te\":null,\"ti\":1,\"tp\":2,\"data\":[{\"symbol\":\"A-B\"}]}}");
+    message.type = TF_MESSAGE_SNAPSHOT;
+    message.has_prev = false;
+    message.epoch = "e1";
+    message.state = TF_STATE_STALE;
+    message.reason = TF_REASON_INGEST_LOST;
+    tf_json_list(&buf, &message, items, 16);
+    wrote(&buf, SUBSCRIPTION
+          "{\"channel\":\"c\",\"type\":\"snapshot\",\"epoch\":\"e1\",\"seq\":7,\"prev\":null,"
+          "\"state\":\"stale\",\"reason\":\"ingest_lost\",\"te\":null,\"ti\":1,\"tp\":2,"
+          "\"data\":[{\"symbol\":\"A-B\"}]}}");
+}
+
+static void unsubscribed_names_the_channel_and_why(void **state)
+{
+    (void)state;
+    tf_buf_t buf = {0};
+    tf_json_unsubscribed(&buf, "bbo.a.B-C.raw!", 13, 2003, "unknown instrument");
+    wrote(&buf, "{\"jsonrpc\":\"2.0\",\"method\":\"unsubscribed\",\"params\":{\"channel\":"
+                "\"bbo.a.B-C.raw\",\"code\":2003,\"message\":\"unknown instrument\"}}");
+}
+
+static void heartbeat_lists_the_quiet_channels(void **state)
+{
+    (void)state;
+    const tf_heartbeat_t some = {
+        .time_us = 1790000000123456, .delay_us = 312, .sent = 41, .quiet_more = 3, .behind = 1};
+    const tf_heartbeat_t most = {INT64_MIN, INT64_MIN, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    tf_buf_t buf = {0};
+    tf_json_heartbeat_begin(&buf, &some);
+    tf_json_heartbeat_quiet(&buf, true, 37066, 13);
+    tf_json_heartbeat_quiet(&buf, false, UINT64_MAX, 0);
+    tf_json_heartbeat_end(&buf, &some);
+    wrote(&buf,
+          "{\"jsonrpc\":\"2.0\",\"method\":\"heartbeat\",\"params\":{\"time\":1790000000123456,"
+          "\"delay_us\":312,\"sent\":41,\"quiet\":[{\"sid\":37066,\"seq\":13},"
+          "{\"sid\":18446744073709551615,\"seq\":0}],\"quiet_more\":3,\"behind\":1}}");
+    tf_json_heartbeat_begin(&buf, &most);
+    tf_json_heartbeat_end(&buf, &most);
+    wrote(&buf, "{\"jsonrpc\":\"2.0\",\"method\":\"heartbeat\",\"params\":{"
+                "\"time\":-9223372036854775808,\"delay_us\":-9223372036854775808,"
+                "\"sent\":18446744073709551615,\"quiet\":[],"
+                "\"quiet_more\":18446744073709551615,\"behind\":18446744073709551615}}");
+}
+
+static void seconds_have_no_needless_decimals(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t ms;
+        const char *text;
+    } rows[] = {{0, "0"},         {1, "0.001"},      {10, "0.01"},
+                {100, "0.1"},     {120, "0.12"},     {999, "0.999"},
+                {1000, "1"},      {1500, "1.5"},     {15000, "15"},
+                {15050, "15.05"}, {3600000, "3600"}, {UINT64_MAX, "18446744073709551.615"}};
+    tf_buf_t buf = {0};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        tf_buf_reset(&buf);
+        tf_json_seconds(&buf, rows[i].ms);
+        assert_int_equal(buf.bytes, strlen(rows[i].text));
+        assert_memory_equal(buf.data, rows[i].text, buf.bytes);
+    }
+    /* A C double of each is the nearest to what was meant. */
+    for (uint64_t ms = 0; ms < 5000; ms++) {
+        tf_buf_reset(&buf);
+        tf_json_seconds(&buf, ms);
+        json_t *read = json_loadb(buf.data, buf.bytes, JSON_DECODE_ANY, NULL);
+        assert_true(json_number_value(read) == (double)ms / 1000);
+        json_decref(read);
+    }
+    tf_buf_fini(&buf);
+}
+
+/* Every text written in pieces is whole, or the buffer says that it is not. */
+static void pieces_without_memory_fail_the_buffer(void **state)
+{
+    (void)state;
+    const tf_heartbeat_t heartbeat = {.time_us = 1};
+    const tf_subscribed_t entry = {.channel = "c", .channel_bytes = 1, .epoch = "e"};
+    tf_message_t message = bare();
+    uint64_t before = tf_mem_in_use_bytes();
+    for (unsigned what = 0; what < 4; what++) {
+        bool ok = false;
+        for (uint64_t nth = 1; !ok; nth++) {
+            tf_buf_t buf = {0};
+            assert_in_range(nth, 1, 20);
+            tf_mem_fail_at(nth);
+            if (what == 0) {
+                tf_json_heartbeat_begin(&buf, &heartbeat);
+                for (uint64_t i = 0; i < 100; i++)
+                    tf_json_heartbeat_quiet(&buf, i == 0, i, i);
+                tf_json_heartbeat_end(&buf, &heartbeat);
+            } else if (what == 1) {
+                tf_json_list(&buf, &message, "{}", 2);
+            } else if (what == 2) {
+                tf_json_unsubscribed(&buf, "c", 1, 2003, "m");
+            } else {
+                tf_json_subscribed(&buf, &entry);
+            }
+            tf_mem_fail_at(0);
+            ok = tf_buf_ok(&buf);
+            json_t *read = json_loadb(ok ? buf.data : "", ok ? buf.bytes : 0, 0, NULL);
+            assert_int_equal(read != NULL, ok);
+            assert_true(nth > 1 || !ok);
+            json_decref(read);
+            tf_buf_fini(&buf);
+        }
+    }
+    assert_int_equal(tf_mem_in_use_bytes(), before);
 }
 
 static void without_memory_the_buffer_is_failed(void **state)
@@ -426,6 +573,12 @@ int main(void)
         cmocka_unit_test(longest_messages_fit_the_reserved_room),
         cmocka_unit_test(gap_and_lag_tell_the_range),
         cmocka_unit_test(subscribed_entry_is_the_protocols_example),
+        cmocka_unit_test(subscribed_entry_of_a_venue_has_no_scale),
+        cmocka_unit_test(list_copies_its_items_as_they_are),
+        cmocka_unit_test(unsubscribed_names_the_channel_and_why),
+        cmocka_unit_test(heartbeat_lists_the_quiet_channels),
+        cmocka_unit_test(seconds_have_no_needless_decimals),
+        cmocka_unit_test(pieces_without_memory_fail_the_buffer),
         cmocka_unit_test(without_memory_the_buffer_is_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

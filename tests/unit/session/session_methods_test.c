@@ -1,168 +1,14 @@
 #include "kit/kit.h"
 
-#include "base/mem.h"
-#include "session/methods.h"
-
-#include <stdio.h>
-#include <string.h>
-
-#include <jansson.h>
-
-/* A host with one venue "coinbase" and one instrument there. Remembers what it was asked. */
-typedef struct host {
-    tf_buf_t asked;   /* canonical names, each with '+', '-' or '?' before it */
-    tf_buf_t channel; /* of the last entry */
-    uint32_t subscriptions_max;
-    uint32_t subscriptions;
-    bool empty; /* no snapshot yet */
-} host_t;
-
-static void note(host_t *host, const char *what, const tf_channel_t *channel)
-{
-    tf_buf_text(&host->asked, what);
-    tf_channel_write(&host->asked, channel);
-}
-
-static int market_check(const tf_channel_t *channel)
-{
-    if (strcmp(channel->venue, "coinbase") != 0)
-        return TF_RPC_UNKNOWN_VENUE;
-    return strcmp(channel->symbol, "BTC-USD") == 0 ? TF_RPC_OK : TF_RPC_UNKNOWN_INSTRUMENT;
-}
-
-static int host_subscribe(void *context, const tf_channel_t *channel, tf_subscribed_t *entry)
-{
-    host_t *host = context;
-    note(host, "+", channel);
-    int code = market_check(channel);
-    if (code != TF_RPC_OK)
-        return code;
-    if (host->subscriptions == host->subscriptions_max)
-        return TF_RPC_SUBSCRIPTION_LIMIT;
-    host->subscriptions++;
-    tf_buf_reset(&host->channel);
-    tf_channel_write(&host->channel, channel);
-    *entry = (tf_subscribed_t){.channel = host->channel.data,
-                               .channel_bytes = host->channel.bytes,
-                               .epoch = "k3f9",
-                               .sid = 1041,
-                               .seq = 918270,
-                               .px_dp = 2,
-                               .sz_dp = 8};
-    return tf_buf_ok(&host->channel) ? TF_RPC_OK : TF_RPC_INTERNAL;
-}
-
-static int host_unsubscribe(void *context, const tf_channel_t *channel)
-{
-    note(context, "-", channel);
-    return market_check(channel);
-}
-
-static int host_instruments(void *context, const char *venue, tf_buf_t *out)
-{
-    (void)context;
-    if (venue != NULL && strcmp(venue, "coinbase") != 0)
-        return TF_RPC_UNKNOWN_VENUE;
-    tf_buf_lit(out, "{\"symbol\":\"BTC-USD\"},{\"symbol\":\"ETH-USD\"}");
-    return TF_RPC_OK;
-}
-
-static int host_snapshot(void *context, const tf_channel_t *channel, tf_buf_t *out)
-{
-    host_t *host = context;
-    note(host, "?", channel);
-    int code = market_check(channel);
-    if (code != TF_RPC_OK)
-        return code;
-    tf_buf_lit(out, "{\"channel\":\"");
-    tf_channel_write(out, channel);
-    tf_buf_lit(out, "\"}");
-    return host->empty ? TF_RPC_NO_SNAPSHOT : TF_RPC_OK;
-}
-
-static int64_t host_us_now(void *context)
-{
-    (void)context;
-    return 2;
-}
-
-static tf_rpc_outcome_t handle(host_t *host, const char *text, tf_buf_t *out)
-{
-    const tf_host_t ops = {
-        .subscribe = host_subscribe,
-        .unsubscribe = host_unsubscribe,
-        .instruments = host_instruments,
-        .snapshot = host_snapshot,
-        .us_now = host_us_now,
-        .context = host,
-    };
-    return tf_methods_handle(&ops, text, strlen(text), 1, out);
-}
-
-static void host_fini(host_t *host)
-{
-    tf_buf_fini(&host->asked);
-    tf_buf_fini(&host->channel);
-}
-
-/* The reply to {"id":1,"method":method,"params":params} is the usual head, then `tail`; `asked` is
- * what the host saw, if not NULL. */
-static void with_host(host_t *host, const char *method, const char *params, const char *tail,
-                      const char *asked)
-{
-    tf_buf_t text = {0};
-    tf_buf_t out = {0};
-    tf_buf_t expected = {0};
-    tf_buf_lit(&text, "{\"id\":1,\"method\":\"");
-    tf_buf_text(&text, method);
-    tf_buf_lit(&text, "\"");
-    if (params != NULL) {
-        tf_buf_lit(&text, ",\"params\":");
-        tf_buf_text(&text, params);
-    }
-    tf_buf_put(&text, "}", 2);
-    handle(host, text.data, &out);
-    assert_true(tf_buf_ok(&out));
-    json_t *read = json_loadb(out.data, out.bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-    assert_non_null(read);
-    json_decref(read);
-    tf_buf_put(&out, "", 1);
-    tf_buf_lit(&expected, "{\"jsonrpc\":\"2.0\",\"id\":1,\"us_in\":1,\"us_out\":2,");
-    tf_buf_text(&expected, tail);
-    tf_buf_put(&expected, "}", 2);
-    assert_string_equal(out.data, expected.data);
-    tf_buf_put(&host->asked, "", 1);
-    if (asked != NULL)
-        assert_string_equal(host->asked.data, asked);
-    tf_buf_fini(&text);
-    tf_buf_fini(&out);
-    tf_buf_fini(&expected);
-}
-
-static void answers(const char *method, const char *params, const char *tail, const char *asked)
-{
-    host_t host = {.subscriptions_max = 100};
-    with_host(&host, method, params, tail, asked);
-    host_fini(&host);
-}
-
-/* -32602 with this reason (as JSON text), and the host was asked nothing. */
-static void invalid(const char *method, const char *params, const char *reason)
-{
-    char tail[512];
-    snprintf(tail, sizeof tail,
-             "\"error\":{\"code\":-32602,\"message\":\"Invalid params\","
-             "\"data\":{\"reason\":\"%s\"}}",
-             reason);
-    answers(method, params, tail, "");
-}
+#include "unit/session/methods_rig.h"
 
 #define ENTRY(channel, recovered)                                                                  \
     "{\"channel\":\"" channel "\",\"sid\":1041,\"epoch\":\"k3f9\",\"seq\":918270,\"px_dp\":2,"     \
     "\"sz_dp\":8,\"recovered\":" recovered "}"
 #define WILDCARD_FAILED                                                                            \
     "{\"channel\":\"ticker.binance.*\",\"code\":2004,\"message\":\"wildcards are not offered\","   \
-    "\"retryable\":false,\"reason\":\"name every instrument; get_instruments lists them\"}"
+    "\"retryable\":false,\"reason\":\"name every venue and instrument; get_instruments lists "     \
+    "them\"}"
 
 static void ping_is_answered(void **state)
 {
@@ -174,8 +20,15 @@ static void ping_is_answered(void **state)
 static void positional_params_are_invalid_for_every_method(void **state)
 {
     (void)state;
-    static const char *const methods[] = {"ping", "subscribe", "unsubscribe", "get_instruments",
-                                          "get_snapshot"};
+    static const char *const methods[] = {"ping",
+                                          "time",
+                                          "subscribe",
+                                          "unsubscribe",
+                                          "list_subscriptions",
+                                          "unsubscribe_all",
+                                          "get_instruments",
+                                          "get_snapshot",
+                                          "set_heartbeat"};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         invalid(methods[i], "[\"book.coinbase.BTC-USD\"]",
                 "params are taken by name: send an object, not an array");
@@ -184,9 +37,9 @@ static void positional_params_are_invalid_for_every_method(void **state)
 static void methods_not_offered_are_not_found(void **state)
 {
     (void)state;
-    answers("time", NULL,
+    answers("auth", NULL,
             "\"error\":{\"code\":-32601,\"message\":\"Method not found\","
-            "\"data\":{\"reason\":\"method is a string \\\"time\\\", which is not offered\"}}",
+            "\"data\":{\"reason\":\"method is a string \\\"auth\\\", which is not offered\"}}",
             "");
 }
 
@@ -218,7 +71,8 @@ static void subscribe_to_bad_names_alone_is_no_error(void **state)
     answers("subscribe", "{\"channels\":[\"a\\\"\\u0000\",\"book.coinbase.BTC-USD.7\"]}",
             "\"result\":{\"subscribed\":[],\"failed\":["
             "{\"channel\":\"a\\\"\\u0000\",\"code\":2001,\"message\":\"unknown channel kind\","
-            "\"retryable\":false,\"reason\":\"kinds are ticker, bbo, trades and book\"},"
+            "\"retryable\":false,\"reason\":\"kinds are ticker, bbo, trades, book, instruments and "
+            "status\"},"
             "{\"channel\":\"book.coinbase.BTC-USD.7\",\"code\":2006,"
             "\"message\":\"option not supported\",\"retryable\":false,\"reason\":"
             "\"rates are raw, 100ms, 250ms, 1s (trades: raw, 100ms); depths, of book only and "
@@ -423,9 +277,10 @@ static void get_snapshot_errors_name_the_market(void **state)
             "\"coinbase has no ETH-USD; get_instruments lists what there is\","
             "\"retryable\":true}}",
             NULL);
-    answers("get_snapshot", "{\"channel\":\"status.coinbase\"}",
+    answers("get_snapshot", "{\"channel\":\"candles.coinbase.BTC-USD\"}",
             "\"error\":{\"code\":2001,\"message\":\"unknown channel kind\",\"data\":{\"reason\":"
-            "\"kinds are ticker, bbo, trades and book\",\"retryable\":false}}",
+            "\"kinds are ticker, bbo, trades, book, instruments and status\","
+            "\"retryable\":false}}",
             "");
     host_t host = {.empty = true};
     with_host(&host, "get_snapshot", "{\"channel\":\"book.coinbase.BTC-USD\"}",
@@ -461,31 +316,7 @@ static void every_failed_allocation_fails_out_and_leaks_nothing(void **state)
         "{\"id\":2,\"method\":\"unsubscribe\",\"params\":{\"channels\":[\"x\"],\"depth\":10}},"
         "{\"id\":3,\"method\":\"get_instruments\"},"
         "{\"id\":4,\"method\":\"get_snapshot\",\"params\":{\"channel\":\"bbo.coinbase.BTC-USD\"}}]";
-    uint64_t before = tf_mem_in_use_bytes();
-    uint64_t nth = 0;
-    bool failed = true;
-    while (failed) {
-        nth++;
-        assert_in_range(nth, 1, 1000);
-        host_t host = {.subscriptions_max = 1};
-        tf_buf_t out = {0};
-        /* The host's own memory is not what is tested. */
-        (void)tf_buf_reserve(&host.asked, 4096);
-        (void)tf_buf_reserve(&host.channel, 4096);
-        tf_mem_fail_at(nth);
-        handle(&host, text, &out);
-        tf_mem_fail_at(0);
-        failed = !tf_buf_ok(&out);
-        if (!failed) {
-            json_t *reply = json_loadb(out.data, out.bytes, 0, NULL);
-            assert_int_equal(json_array_size(reply), 4);
-            json_decref(reply);
-        }
-        host_fini(&host);
-        tf_buf_fini(&out);
-        assert_int_equal(tf_mem_in_use_bytes(), before);
-    }
-    assert_in_range(nth, 20, 1000);
+    survives_failed_allocations(text, 4);
 }
 
 int main(void)

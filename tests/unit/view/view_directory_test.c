@@ -1,5 +1,7 @@
 #include "kit/kit.h"
 
+#include "base/mem.h"
+#include "region/writer.h"
 #include "unit/region/region_kit.h"
 #include "view/directory.h"
 
@@ -78,11 +80,79 @@ static void a_full_directory_finds_every_name(void **state)
     t_region_close(&t);
 }
 
+static void a_busy_entry_ends_the_pass_and_comes_next_time(void **state)
+{
+    (void)state;
+    t_region_t t;
+    t_region_init(&t, "directory-busy");
+    t_region_open(&t);
+    tf_directory_t directory;
+    assert_true(tf_directory_init(&directory, tf_reader_instruments_max(t.reader)));
+    add(&t, "sim", "A-USD");
+    add(&t, "sim", "B-USD");
+    add(&t, "sim", "C-USD");
+    tf_image_head_t *head = &tf_writer_instrument(t.region, 1)->head;
+    tf_image_lock(head);
+    assert_true(tf_directory_refresh(&directory, t.reader));
+    assert_int_equal(directory.count, 1);
+    assert_false(tf_directory_refresh(&directory, t.reader));
+    tf_image_unlock(head);
+    assert_true(tf_directory_refresh(&directory, t.reader));
+    assert_int_equal(directory.count, 3);
+    assert_int_equal(directory.entry[0].next, 1);
+    assert_int_equal(directory.entry[1].next, 2);
+    assert_int_equal(directory.entry[2].next, TF_INSTRUMENT_NONE);
+    tf_directory_fini(&directory);
+    t_region_close(&t);
+}
+
+static void short_memory_ends_the_pass_and_it_comes_next_time(void **state)
+{
+    (void)state;
+    enum { VENUES = 40 };
+    t_region_t t;
+    t_region_init(&t, "directory-memory");
+    t.config.instruments_max = VENUES;
+    t_region_open(&t);
+    uint64_t before = tf_mem_in_use_bytes();
+    tf_directory_t directory;
+    for (uint64_t nth = 1; nth <= 2; nth++) {
+        tf_mem_fail_at(nth);
+        assert_false(tf_directory_init(&directory, VENUES));
+        tf_mem_fail_at(0);
+        assert_int_equal(tf_mem_in_use_bytes(), before);
+    }
+    assert_true(tf_directory_init(&directory, VENUES));
+    char venue[TF_VENUE_BYTES_MAX];
+    for (uint32_t i = 0; i < VENUES; i++) {
+        (void)snprintf(venue, sizeof venue, "venue%u", i);
+        add(&t, venue, "A-USD");
+    }
+    tf_mem_fail_at(1);
+    assert_false(tf_directory_refresh(&directory, t.reader));
+    tf_mem_fail_at(2);
+    assert_true(tf_directory_refresh(&directory, t.reader));
+    assert_in_range(directory.count, 1, VENUES - 1);
+    tf_mem_fail_at(0);
+    assert_true(tf_directory_refresh(&directory, t.reader));
+    assert_int_equal(directory.count, VENUES);
+    for (uint32_t i = 0; i < VENUES; i++) {
+        (void)snprintf(venue, sizeof venue, "venue%u", i);
+        assert_int_equal(tf_directory_home(&directory, venue), i);
+        assert_int_equal(directory.entry[i].next, TF_INSTRUMENT_NONE);
+    }
+    tf_directory_fini(&directory);
+    assert_int_equal(tf_mem_in_use_bytes(), before);
+    t_region_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_found_and_the_missing_part_is_told),
         cmocka_unit_test(a_full_directory_finds_every_name),
+        cmocka_unit_test(a_busy_entry_ends_the_pass_and_comes_next_time),
+        cmocka_unit_test(short_memory_ends_the_pass_and_it_comes_next_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

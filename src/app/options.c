@@ -1,38 +1,11 @@
 #include "app/options.h"
 
-#include <inttypes.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include "app/options_given.h"
+#include "app/options_table.h"
+#include "base/mem.h"
+#include "config/nearest.h"
+
 #include <string.h>
-
-enum {
-    S = TF_COMMAND_SERVE,
-    I = TF_COMMAND_INGEST,
-    F = TF_COMMAND_FANOUT,
-    T = TF_COMMAND_TAP,
-};
-
-typedef enum option_type { TEXT, NUMBER, MS, US } option_type_t;
-
-typedef struct option_row {
-    const char *flag;
-    option_type_t type;
-    int commands;
-    int64_t least, most;
-    const char *fallback;
-    const char *help;
-    size_t offset;
-} option_row_t;
-
-static const option_row_t rows[] = {
-#define TF_OPTION(field, flag, type, commands, least, most, fallback, help)                        \
-    {flag, type, commands, least, most, fallback, help, offsetof(tf_options_t, field)},
-#include "app/options.def"
-#undef TF_OPTION
-};
-
-enum { ROWS = sizeof rows / sizeof rows[0] };
 
 static const struct {
     tf_command_t command;
@@ -44,17 +17,35 @@ static const struct {
     {TF_COMMAND_FANOUT, "fanout",
      "serve WebSocket clients and HTTP from a region that another process fills"},
     {TF_COMMAND_TAP, "tap", "print a region's live events, from any process on this host"},
+    {TF_COMMAND_CHECK, "check",
+     "check flags, environment and file for every command, and print what would be in effect"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
+/* ---- help ---- */
+
 static const char venue_help[] =
     "  --venue V              where data comes from; may be given many times:\n"
+    "                           NAME[:SYMBOL,SYMBOL,...][:key=value,...]\n"
+    "                                          the venue itself, as coinbase:BTC-USD,ETH-USD; "
+    "without\n"
+    "                                          symbols its big markets. Keys: url, ca (a PEM "
+    "file),\n"
+    "                                          silence_ms, connect_ms, ping_ms, backoff_min_ms,\n"
+    "                                          backoff_max_ms\n"
     "                           sim[:seed=N,instruments=N,updates_per_s=N,trades_per_s=N,depth=N,\n"
     "                               burst_every_s=N,burst_factor=N]\n"
     "                                          the built-in simulated venue\n"
     "                           replay:VENUE:FILE[:speed=N|max,loop=yes]\n"
     "                                          a recording of VENUE, N times faster, or unpaced\n";
+
+static const char given_help[] = "\nEach flag is also a key of the configuration file (--batch-us: "
+                                 "batch_us, --venue: a list) and an\n"
+                                 "environment variable (TICKFAN_BATCH_US; TICKFAN_VENUE=\"V;V\"). "
+                                 "A flag goes before a variable, a\n"
+                                 "variable before the file. \"tickfan check\" prints every key "
+                                 "with its meaning and its value.\n";
 
 void tf_options_usage(FILE *file)
 {
@@ -67,102 +58,147 @@ void tf_options_usage(FILE *file)
         file);
 }
 
-static void help(FILE *file, int command)
+/* One line, under the title of its group when it is the first there. Returns the title that is
+ * still to be printed. */
+static const char *row_help(FILE *file, tf_command_t command, const tf_option_row_t *row,
+                            const char *title)
 {
-    for (int i = 0; i < COMMANDS; i++) {
-        if ((int)commands[command].command == (int)commands[i].command)
-            (void)fprintf(file, "usage: tickfan %s [--flag VALUE ...]\n%s\n\nflags:\n",
-                          commands[i].name, commands[i].summary);
-    }
-    if (commands[command].command != TF_COMMAND_TAP)
-        (void)fputs(venue_help, file);
-    for (int i = 0; i < ROWS; i++) {
-        if ((rows[i].commands & (int)commands[command].command) != 0)
-            (void)fprintf(file, "  --%-20s %s (default %s)\n", rows[i].flag, rows[i].help,
-                          rows[i].fallback);
-    }
-}
-
-static const option_row_t *row_find(const char *flag, size_t bytes)
-{
-    for (int i = 0; i < ROWS; i++) {
-        if (strlen(rows[i].flag) == bytes && memcmp(rows[i].flag, flag, bytes) == 0)
-            return &rows[i];
-    }
+    if (!tf_command_takes(command, row->commands))
+        return title;
+    if (title != NULL)
+        (void)fprintf(file, "\n%s:\n", title);
+    (void)fprintf(file, "  --%-20s %s (default %s)\n", row->flag, row->help, row->fallback);
     return NULL;
 }
 
-static bool number_parse(const char *text, int64_t *out)
+static void help(FILE *file, int command)
 {
-    char *end;
-    *out = strtoll(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && strlen(text) <= 18;
+    (void)fprintf(file, "usage: tickfan %s [--flag VALUE ...]\n%s\n\nflags:\n",
+                  commands[command].name, commands[command].summary);
+    if (tf_command_takes(commands[command].command, TF_VENUE_COMMANDS))
+        (void)fputs(venue_help, file);
+    (void)fprintf(file, "  --%-20s %s\n", "config",
+                  "configuration file; \"none\" for none (default tickfan.yaml if it is there)");
+    const tf_option_row_t *row = tf_option_rows;
+    const char *title = NULL;
+#define TF_GROUP(text) title = text;
+#define TF_OPTION(...) title = row_help(file, commands[command].command, row++, title);
+#include "app/options.def"
+#undef TF_OPTION
+    (void)title;
+    (void)fputs(given_help, file);
 }
 
-static bool value_set(const option_row_t *row, const char *text, tf_options_t *options)
+/* ---- the command line ---- */
+
+static void unknown_flag(const tf_options_t *options, const char *flag, size_t bytes,
+                         tf_report_t *report)
 {
-    tf_option_value_t *value = (tf_option_value_t *)(void *)((char *)options + row->offset);
-    if (row->type == TEXT) {
-        value->text = text;
-        return true;
+    char name[TF_OPTION_NAME_BYTES_MAX];
+    char quoted[TF_QUOTE_BYTES_MAX];
+    (void)snprintf(name, sizeof name, "%.*s", (int)bytes, flag);
+    tf_nearest_t nearest = tf_nearest_to(name);
+    tf_nearest_try(&nearest, "config");
+    if (tf_command_takes(options->command, TF_VENUE_COMMANDS))
+        tf_nearest_try(&nearest, "venue");
+    for (int i = 0; i < TF_OPTION_ROWS; i++) {
+        if (tf_command_takes(options->command, tf_option_rows[i].commands))
+            tf_nearest_try(&nearest, tf_option_rows[i].flag);
     }
-    int64_t number;
-    if (!number_parse(text, &number) || number < row->least || number > row->most) {
-        (void)tf_error(TF_ERR_ARG, "--%s %s: expected a whole number from %" PRId64 " to %" PRId64,
-                       row->flag, text, row->least, row->most);
-        return false;
-    }
-    value->number = number;
-    return true;
+    if (nearest.name != NULL)
+        tf_report_add(report, 0, "command line: found unknown flag --%s, expected --%s?", name,
+                      nearest.name);
+    else if (strcmp(name, "venue") == 0 || tf_option_by_flag(flag, bytes) != NULL)
+        tf_report_add(report, 0,
+                      "command line: --%s is a flag of another command; --help has those of this "
+                      "one",
+                      name);
+    else
+        tf_report_add(report, 0, "command line: found unknown flag %s; --help has those there are",
+                      tf_quote(flag - 2, quoted));
 }
 
-static bool venue_add(tf_options_t *options, const char *text)
+static bool named(const char *flag, size_t bytes, const char *name)
 {
-    if (options->venue_count == TF_VENUES_MAX) {
-        (void)tf_error(TF_ERR_ARG, "--venue: at most %d of them", TF_VENUES_MAX);
-        return false;
-    }
-    options->venue[options->venue_count++] = text;
-    return true;
+    return strlen(name) == bytes && memcmp(flag, name, bytes) == 0;
 }
 
-/* One --flag with its value; *at moves over a value in an argument of its own. */
-static bool flag_take(tf_options_t *options, int argc, char **argv, int *at)
+/* One --flag with its value; *at moves over a value in an argument of its own. False when the rest
+ * of the line can't be told apart any more. */
+static bool flag_take(tf_options_t *options, int argc, char **argv, int *at, tf_report_t *report)
 {
+    const tf_origin_t origin = {.given = TF_GIVEN_FLAG};
     const char *flag = argv[*at] + 2;
     const char *equals = strchr(flag, '=');
     size_t bytes = equals != NULL ? (size_t)(equals - flag) : strlen(flag);
-    bool venue = bytes == 5 && memcmp(flag, "venue", 5) == 0 && options->command != TF_COMMAND_TAP;
-    const option_row_t *row = venue ? NULL : row_find(flag, bytes);
-    if (!venue && (row == NULL || (row->commands & (int)options->command) == 0)) {
-        (void)tf_error(TF_ERR_ARG, "unknown flag --%.*s; see --help for the flags of this command",
-                       (int)bytes, flag);
+    bool config = named(flag, bytes, "config");
+    bool venue =
+        named(flag, bytes, "venue") && tf_command_takes(options->command, TF_VENUE_COMMANDS);
+    const tf_option_row_t *row = tf_option_by_flag(flag, bytes);
+    if (!venue && !config && (row == NULL || !tf_command_takes(options->command, row->commands))) {
+        unknown_flag(options, flag, bytes, report);
         return false;
     }
     const char *value = equals != NULL ? equals + 1 : NULL;
     if (value == NULL && *at + 1 < argc)
         value = argv[++*at];
     if (value == NULL) {
-        (void)tf_error(TF_ERR_ARG, "--%s: a value is missing", flag);
+        tf_report_add(report, 0, "--%s: a value is missing", flag);
         return false;
     }
-    return venue ? venue_add(options, value) : value_set(row, value, options);
+    if (config)
+        options->config = (tf_option_value_t){.text = value, .origin = origin};
+    else if (venue)
+        tf_option_venue_add(options, value, origin, report);
+    else
+        tf_option_set(options, row, value, origin, report);
+    return true;
 }
 
-static int command_find(const char *name)
+static tf_parse_t line_take(tf_options_t *options, int argc, char **argv, int command,
+                            FILE *out_file, tf_report_t *report)
 {
+    for (int at = 2; at < argc; at++) {
+        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+            help(out_file, command);
+            return TF_PARSE_DONE;
+        }
+        if (strncmp(argv[at], "--", 2) != 0) {
+            char quoted[TF_QUOTE_BYTES_MAX];
+            tf_report_add(report, 0, "command line: found %s, expected a --flag; see --help",
+                          tf_quote(argv[at], quoted));
+            return TF_PARSE_BAD;
+        }
+        if (!flag_take(options, argc, argv, &at, report))
+            return TF_PARSE_BAD;
+    }
+    return TF_PARSE_RUN;
+}
+
+/* The index of the command, or -1, reported. */
+static int command_find(const char *name, tf_report_t *report)
+{
+    char quoted[TF_QUOTE_BYTES_MAX];
+    tf_nearest_t nearest = tf_nearest_to(name);
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(commands[i].name, name) == 0)
             return i;
+        tf_nearest_try(&nearest, commands[i].name);
     }
+    if (nearest.name != NULL)
+        tf_report_add(report, 0, "command line: found unknown command %s, expected %s?",
+                      tf_quote(name, quoted), nearest.name);
+    else
+        tf_report_add(report, 0, "command line: found unknown command %s", tf_quote(name, quoted));
     return -1;
 }
 
-tf_parse_t tf_options_parse(int argc, char **argv, tf_options_t *out, FILE *out_file)
+tf_parse_t tf_options_parse(int argc, char **argv, char *const *environment, tf_options_t *out,
+                            FILE *out_file, tf_report_t *report)
 {
     *out = (tf_options_t){0};
     if (argc < 2) {
-        (void)tf_error(TF_ERR_ARG, "a command is missing");
+        tf_report_add(report, 0, "command line: a command is missing");
         return TF_PARSE_BAD;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
@@ -174,26 +210,25 @@ tf_parse_t tf_options_parse(int argc, char **argv, tf_options_t *out, FILE *out_
         (void)fputs("tickfan " TF_VERSION "\n", out_file);
         return TF_PARSE_DONE;
     }
-    int command = command_find(argv[1]);
-    if (command < 0) {
-        (void)tf_error(TF_ERR_ARG, "unknown command \"%s\"; expected serve, ingest, fanout or tap",
-                       argv[1]);
+    int command = command_find(argv[1], report);
+    if (command < 0)
         return TF_PARSE_BAD;
-    }
     out->command = commands[command].command;
-    for (int i = 0; i < ROWS; i++)
-        TF_ASSERT(value_set(&rows[i], rows[i].fallback, out));
-    for (int at = 2; at < argc; at++) {
-        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
-            help(out_file, command);
-            return TF_PARSE_DONE;
-        }
-        if (strncmp(argv[at], "--", 2) != 0) {
-            (void)tf_error(TF_ERR_ARG, "\"%s\": expected a --flag; see --help", argv[at]);
-            return TF_PARSE_BAD;
-        }
-        if (!flag_take(out, argc, argv, &at))
-            return TF_PARSE_BAD;
-    }
-    return TF_PARSE_RUN;
+    const tf_origin_t origin = {.given = TF_GIVEN_NOWHERE};
+    for (int i = 0; i < TF_OPTION_ROWS; i++)
+        tf_option_set(out, &tf_option_rows[i], tf_option_rows[i].fallback, origin, report);
+    TF_ASSERT(report->count == 0); /* the defaults of the table are good */
+    tf_parse_t result = line_take(out, argc, argv, command, out_file, report);
+    if (result != TF_PARSE_RUN)
+        return result;
+    tf_options_environment(out, environment, report);
+    tf_options_file(out, report);
+    return report->count == 0 ? TF_PARSE_RUN : TF_PARSE_BAD;
+}
+
+void tf_options_fini(tf_options_t *options)
+{
+    tf_config_close(options->file);
+    tf_mem_free(options->venue_texts);
+    *options = (tf_options_t){0};
 }

@@ -1,5 +1,7 @@
 #include "app/fanout_thread.h"
 
+#include "app/listen.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,8 +21,10 @@ static tf_status_t fanout_build(tf_fanout_thread_t *self, tf_fanout_t **out)
         return status;
     }
     status = tf_fanout_listen(*out, self->listen_fd);
-    if (status != TF_OK)
+    if (status != TF_OK) {
         tf_fanout_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }
 
@@ -40,15 +44,16 @@ static void *fanout_run(void *context)
 {
     tf_fanout_thread_t *self = context;
     tf_fanout_t *fanout = NULL;
-    (void)pthread_setname_np(pthread_self(), "fanout");
-    self->failed = fanout_build(self, &fanout) != TF_OK;
-    if (self->failed)
+    (void)pthread_setname_np(pthread_self(), self->name);
+    bool failed = fanout_build(self, &fanout) != TF_OK;
+    self->failed = failed;
+    if (failed)
         (void)snprintf(self->error, sizeof self->error, "%s", tf_error_text());
     (void)sem_post(&self->decided);
-    if (self->failed)
-        return NULL;
-    fanout_loop(self, fanout);
+    if (!failed)
+        fanout_loop(self, fanout);
     tf_fanout_destroy(fanout);
+    tf_listener_close(&self->listen_fd);
     return NULL;
 }
 
@@ -65,15 +70,22 @@ tf_status_t tf_fanout_thread_start(tf_fanout_thread_t *thread)
         return TF_OK;
     (void)pthread_join(thread->thread, NULL);
     thread->started = false;
-    return tf_error(TF_ERR_SYS, "%s", thread->error);
+    return tf_error(TF_ERR_SYS, "%s: %s", thread->name, thread->error);
+}
+
+void tf_fanout_thread_drain(tf_fanout_thread_t *thread)
+{
+    if (!thread->started)
+        return;
+    atomic_store_explicit(&thread->drain, true, memory_order_release);
+    (void)eventfd_write(thread->config.bell->fd, 1);
 }
 
 void tf_fanout_thread_stop(tf_fanout_thread_t *thread)
 {
     if (!thread->started)
         return;
-    atomic_store_explicit(&thread->drain, true, memory_order_release);
-    (void)eventfd_write(thread->bell.fd, 1);
+    tf_fanout_thread_drain(thread);
     (void)pthread_join(thread->thread, NULL);
     thread->started = false;
 }

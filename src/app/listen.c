@@ -59,12 +59,14 @@ static tf_status_t refuse_if_taken(const char *flag, const char *address, uint16
                     error == EADDRINUSE ? "; is another tickfan running? Choose another port" : "");
 }
 
-tf_status_t tf_listen(const char *flag, const char *address, uint16_t *port, int *fd)
+tf_status_t tf_listen(const char *flag, const char *address, uint16_t *port, tf_listen_t which,
+                      int *fd)
 {
+    *fd = -1;
     tf_address_t name;
     socklen_t name_bytes = tf_address_make(address, *port, &name);
     TF_ASSERT(name_bytes != 0); /* tf_address_parse() has read it */
-    if (*port != 0) {
+    if (*port != 0 && which == TF_LISTEN_FIRST) {
         tf_status_t status = refuse_if_taken(flag, address, *port, &name, name_bytes);
         if (status != TF_OK)
             return status;
@@ -79,8 +81,24 @@ tf_status_t tf_listen(const char *flag, const char *address, uint16_t *port, int
             tf_error(TF_ERR_SYS, "--%s %s:%u: %s", flag, address, *port, strerrordesc_np(errno));
         if (*fd >= 0)
             (void)close(*fd);
+        *fd = -1;
         return status;
     }
     *port = tf_address_port(&name);
     return TF_OK;
+}
+
+void tf_listener_close(int *fd)
+{
+    if (*fd < 0)
+        return;
+    for (int i = 0; i < BACKLOG; i++) { /* no more than can wait there: somebody may keep coming */
+        int client = accept4(*fd, NULL, NULL, SOCK_CLOEXEC);
+        if (client < 0 && errno != ECONNABORTED && errno != EINTR)
+            break;
+        if (client >= 0)
+            (void)close(client);
+    }
+    (void)close(*fd);
+    *fd = -1;
 }

@@ -1,8 +1,7 @@
 #include "app/serve.h"
 
-#include "app/fanout_thread.h"
+#include "app/fanout_group.h"
 #include "app/ingest_thread.h"
-#include "app/listen.h"
 #include "app/venues.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,19 +14,21 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-enum { MIB = 1 << 20, FDS_SPARE = 64, AUTHORITY_BYTES_MAX = TF_ADDRESS_BYTES_MAX + 16 };
+enum { MIB = 1 << 20, AUTHORITY_BYTES_MAX = TF_ADDRESS_BYTES_MAX + 16 };
 
 /* Everything that runs, in the order in which it is built. */
 typedef struct serve {
     const tf_options_t *options;
+    bool ingests; /* serve, ingest */
+    bool serves;  /* serve, fanout */
     tf_stats_t ingest_stats;
+    tf_stats_t bells_stats; /* of the thread that takes in other processes' bells */
     tf_region_t *region;
+    tf_links_t *links;
     tf_ingest_t *ingest;
     tf_ingest_thread_t ingest_thread;
-    tf_fanout_thread_t fanout_thread;
+    tf_fanout_group_t fanout;
     tf_http_t *http;
     char ws_address[TF_ADDRESS_BYTES_MAX];
     char http_address[TF_ADDRESS_BYTES_MAX];
@@ -49,6 +50,8 @@ static tf_status_t region_build(serve_t *self)
     config.ring_bytes = (uint64_t)options->ring_mib.number * MIB;
     tf_status_t status =
         tf_region_create(&self->region, &config, &tf_clock_system, &self->ingest_stats);
+    if (status == TF_OK)
+        status = tf_region_bell_host(self->region, &self->bells_stats);
     if (status != TF_OK)
         return status;
     char epoch[9];
@@ -69,100 +72,69 @@ static tf_status_t ingest_build(serve_t *self)
         return tf_error(TF_ERR_ARG, "no venue: give at least one --venue, for example --venue sim");
     tf_status_t status =
         tf_ingest_create(&self->ingest, self->region, &tf_clock_system, &self->ingest_stats);
+    if (status == TF_OK)
+        status = tf_links_create(&self->links, &tf_clock_system, &self->ingest_stats);
     for (uint32_t i = 0; status == TF_OK && i < self->options->venue_count; i++)
-        status = tf_venue_add(self->ingest, self->options->venue[i]);
+        status = tf_venue_add(self->ingest, self->links, self->options->venue[i]);
     return status;
 }
 
 /* ---- fan-out ---- */
 
-static int64_t ms(tf_option_value_t value)
-{
-    return value.number * TF_NS_PER_MS;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static void fanout_configure(serve_t *self, tf_fanout_config_t *config)
-{
-    const tf_options_t *options = self->options;
-    *config = tf_fanout_config_default;
-    config->region = options->region.text;
-    config->version = TF_VERSION;
-    config->connections_max = (uint32_t)options->connections_max.number;
-    config->batch_ns = options->batch_us.number * TF_NS_PER_US;
-    config->lost_ns = ms(options->lost_ms);
-    config->drain_ns = ms(options->drain_ms);
-    config->bell = &self->fanout_thread.bell;
-    tf_session_limits_t *limits = &config->limits;
-    limits->message_bytes_max = (uint32_t)options->message_bytes_max.number;
-    limits->subscriptions_max = (uint32_t)options->subscriptions_max.number;
-    limits->requests_per_s = (uint32_t)options->requests_per_s.number;
-    limits->requests_burst = (uint32_t)options->requests_burst.number;
-    limits->handshake_ns = ms(options->handshake_ms);
-    limits->ping_ns = ms(options->ping_ms);
-    limits->pong_ns = ms(options->pong_timeout_ms);
-    limits->stall_ns = ms(options->stall_ms);
-    limits->linger_ns = ms(options->linger_ms);
-    /* Time-outs are looked at four times per shortest one, so none is more than a quarter late. */
-    int64_t shortest = least(least(limits->handshake_ns, limits->ping_ns),
-                             least(limits->pong_ns, least(limits->stall_ns, limits->linger_ns)));
-    config->sweep_ns = least(config->sweep_ns, shortest / 4);
-}
-
-/* Each client is a file descriptor: raise the soft limit, and refuse a promise that can't be kept.
- */
-static void fit_fd_limit(tf_fanout_config_t *config)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < (rlim_t)config->connections_max + FDS_SPARE) {
-        uint32_t fits = limit.rlim_cur > (rlim_t)2 * FDS_SPARE
-                            ? (uint32_t)limit.rlim_cur - FDS_SPARE
-                            : FDS_SPARE;
-        tf_log(TF_LOG_WARN, "fd_limit",
-               "connections_max=%u lowered_to=%u hint=\"raise LimitNOFILE\"",
-               config->connections_max, fits);
-        config->connections_max = fits;
-    }
-}
-
 static tf_status_t fanout_build(serve_t *self)
 {
-    tf_fanout_thread_t *thread = &self->fanout_thread;
-    fanout_configure(self, &thread->config);
-    fit_fd_limit(&thread->config);
-    tf_status_t status = tf_bell_open(&thread->bell);
-    if (status == TF_OK)
-        status = tf_region_bell_add(self->region, &thread->bell);
-    if (status == TF_OK)
-        status = tf_listen("listen", self->ws_address, &self->ws_port, &thread->listen_fd);
-    if (status == TF_OK)
-        status = tf_fanout_thread_start(thread);
-    return status;
+    tf_status_t status = tf_fanout_group_start(&self->fanout, self->options, self->region,
+                                               self->ws_address, &self->ws_port);
+    if (status != TF_OK || self->region != NULL)
+        return status;
+    /* Not an error: clients and load balancers are told, and it is served as soon as it is there.
+     */
+    const char *why;
+    tf_reader_t *reader = tf_reader_open(self->options->region.text, &why);
+    if (reader == NULL)
+        tf_log(TF_LOG_WARN, "waiting_for_region", "region=%s reason=\"%s\"",
+               self->options->region.text, why);
+    tf_reader_close(reader);
+    return TF_OK;
 }
 
 /* ---- http ---- */
 
+/* "ADDRESS:PORT" as in a URL. */
+static const char *authority(const char *address, uint16_t port, char out[AUTHORITY_BYTES_MAX])
+{
+    bool v6 = strchr(address, ':') != NULL;
+    (void)snprintf(out, AUTHORITY_BYTES_MAX, v6 ? "[%s]:%u" : "%s:%u", address, port);
+    return out;
+}
+
 static tf_status_t http_build(serve_t *self)
 {
-    const tf_http_thread_t threads[] = {
-        {"ingest", &self->ingest_stats, NULL},
-        {"fanout-0", &self->fanout_thread.stats, self->fanout_thread.closes},
-    };
+    char place[AUTHORITY_BYTES_MAX];
+    char url[AUTHORITY_BYTES_MAX + 16];
+    (void)snprintf(url, sizeof url, "ws://%s/v1/ws",
+                   authority(self->ws_address, self->ws_port, place));
+    tf_http_thread_t threads[TF_HTTP_THREADS_MAX];
+    uint32_t count = 0;
+    if (self->ingests) {
+        threads[count++] = (tf_http_thread_t){"ingest", &self->ingest_stats, NULL};
+        threads[count++] = (tf_http_thread_t){"bells", &self->bells_stats, NULL};
+    } else {
+        threads[count++] = (tf_http_thread_t){"bells", &self->fanout.guest_stats, NULL};
+    }
+    for (uint32_t i = 0; i < self->fanout.count; i++) {
+        const tf_fanout_thread_t *thread = &self->fanout.thread[i];
+        threads[count++] = (tf_http_thread_t){thread->name, &thread->stats, thread->closes};
+    }
     const tf_http_config_t config = {
         .address = self->http_address,
         .port = self->http_port,
         .region = self->options->region.text,
-        .lost_ns = ms(self->options->lost_ms),
+        .lost_ns = self->options->lost_ms.number * TF_NS_PER_MS,
         .threads = threads,
-        .thread_count = self->options->command == TF_COMMAND_SERVE ? 2 : 1,
+        .thread_count = count,
+        .ws_url = self->serves ? url : NULL,
+        .heartbeat_ms = self->serves ? self->options->heartbeat_ms.number : 0,
     };
     tf_status_t status = tf_http_start(&self->http, &config);
     if (status == TF_OK)
@@ -179,52 +151,44 @@ static tf_status_t addresses_parse(serve_t *self)
     self->http_wanted = strcmp(options->http.text, "off") != 0;
     if (self->http_wanted)
         status = tf_address_parse("http", options->http.text, self->http_address, &self->http_port);
-    if (status == TF_OK && options->command == TF_COMMAND_SERVE)
+    if (status == TF_OK && self->serves)
         status = tf_address_parse("listen", options->listen.text, self->ws_address, &self->ws_port);
     return status;
 }
 
 static tf_status_t build(serve_t *self)
 {
-    bool serves = self->options->command == TF_COMMAND_SERVE;
     tf_status_t status = addresses_parse(self);
-    if (status == TF_OK)
+    if (status == TF_OK && self->ingests)
         status = region_build(self);
-    if (status == TF_OK)
+    if (status == TF_OK && self->ingests)
         status = ingest_build(self);
-    if (status == TF_OK && serves)
+    if (status == TF_OK && self->serves)
         status = fanout_build(self);
     if (status == TF_OK && self->http_wanted)
         status = http_build(self);
-    if (status == TF_OK) /* last, so that a recording's first event finds its readers in place */
-        status = tf_ingest_thread_start(&self->ingest_thread, self->ingest);
+    if (status == TF_OK &&
+        self->ingests) /* last, so that a recording's first event finds its readers in place */
+        status = tf_ingest_thread_start(&self->ingest_thread, self->ingest, self->links);
     return status;
-}
-
-/* "ADDRESS:PORT" as in a URL. */
-static const char *authority(const char *address, uint16_t port, char out[AUTHORITY_BYTES_MAX])
-{
-    bool v6 = strchr(address, ':') != NULL;
-    (void)snprintf(out, AUTHORITY_BYTES_MAX, v6 ? "[%s]:%u" : "%s:%u", address, port);
-    return out;
 }
 
 /* What a person does next, on stdout; everything else is a log line on stderr. */
 static void tell(const serve_t *self)
 {
     char text[AUTHORITY_BYTES_MAX];
-    const char *region = self->options->region.text;
-    bool serves = self->options->command == TF_COMMAND_SERVE;
-    char venue[TF_VENUE_BYTES_MAX];
-    tf_venue_name(self->options->venue[0], venue);
-    if (serves)
+    char venue[TF_VENUE_BYTES_MAX] = "VENUE";
+    if (self->ingests)
+        tf_venue_name(self->options->venue[0], venue);
+    if (self->serves)
         (void)printf("WebSocket  ws://%s/v1/ws\n",
                      authority(self->ws_address, self->ws_port, text));
     if (self->http != NULL)
         (void)printf("HTTP       http://%s/  (/metrics /healthz /readyz)\n",
                      authority(self->http_address, self->http_port, text));
-    (void)printf("Try        %s tap --region %s\n", program_invocation_name, region);
-    if (serves)
+    (void)printf("Try        %s tap --region %s\n", program_invocation_name,
+                 self->options->region.text);
+    if (self->serves)
         (void)printf("           python3 -m websockets ws://%s/v1/ws   and paste:\n"
                      "           {\"id\":1,\"method\":\"get_instruments\"}\n"
                      "           {\"id\":2,\"method\":\"subscribe\",\"params\":{\"channels\":"
@@ -237,14 +201,13 @@ static void stop(serve_t *self)
 {
     if (self->http != NULL)
         tf_http_drain(self->http);
-    tf_fanout_thread_stop(&self->fanout_thread);
+    tf_fanout_group_stop(&self->fanout);
     tf_http_stop(self->http);
     tf_ingest_thread_stop(&self->ingest_thread);
     tf_ingest_destroy(self->ingest);
+    tf_links_destroy(self->links);
     tf_region_close(self->region, true);
-    if (self->fanout_thread.listen_fd >= 0)
-        (void)close(self->fanout_thread.listen_fd);
-    tf_bell_close(&self->fanout_thread.bell);
+    tf_fanout_group_free(&self->fanout);
 }
 
 static void wait_for_signal(const sigset_t *signals)
@@ -269,13 +232,13 @@ tf_status_t tf_serve(const tf_options_t *options)
     if (self == NULL)
         return tf_error(TF_ERR_MEMORY, "out of memory");
     self->options = options;
-    self->fanout_thread.listen_fd = -1;
-    self->fanout_thread.bell.fd = -1;
+    self->ingests = options->command != TF_COMMAND_FANOUT;
+    self->serves = options->command != TF_COMMAND_INGEST;
     tf_status_t status = build(self);
     if (status == TF_OK) {
         tell(self);
-        tf_log(TF_LOG_INFO, "ready", "version=%s heap_mib=%" PRIu64, TF_VERSION,
-               tf_mem_in_use_bytes() / MIB);
+        tf_log(TF_LOG_INFO, "ready", "version=%s fanout_threads=%u heap_mib=%" PRIu64, TF_VERSION,
+               self->fanout.count, tf_mem_in_use_bytes() / MIB);
         wait_for_signal(&signals);
     }
     stop(self);

@@ -1,6 +1,7 @@
 /*
- * serve: the commands that run until they are told to stop: `serve` (ingest, fan-out, http) and
- * `ingest` (ingest, http). Build bottom-up, run, stop top-down. SIGTERM and SIGINT stop.
+ * serve: the commands that run until they are told to stop: `serve` (ingest, fan-out, http),
+ * `ingest` (ingest, http) and `fanout` (fan-out, http; the region is another process's, which may
+ * come and go). Build bottom-up, run, stop top-down. SIGTERM and SIGINT stop.
  */
 #pragma once
 

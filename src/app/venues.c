@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES_MAX = 4096, SIM_SYMBOLS_MAX = 2000 };
+enum { TEXT_BYTES_MAX = 4096, LIVE_SYMBOLS_MAX = 1024 };
 
 /* Splits "key=value,key=value" in place; false at the end. An item without '=' has a value of NULL.
  */
@@ -171,6 +171,102 @@ static tf_status_t replay_add(tf_ingest_t *ingest, char *text)
     return add(ingest, &link);
 }
 
+/* ---- live ---- */
+
+static bool ms_parse(const char *text, int64_t *out_ns)
+{
+    char *end;
+    long long ms = strtoll(text, &end, 10);
+    bool number = *text >= '0' && *text <= '9' && *end == '\0' && ms < INT32_MAX;
+    if (number)
+        *out_ns = ms * TF_NS_PER_MS;
+    return number;
+}
+
+static tf_status_t live_key(tf_link_config_t *config, const char *key, const char *value)
+{
+    static const char expected[] =
+        "url=wss://..., ca=FILE, or a whole number of milliseconds for silence_ms, connect_ms, "
+        "backoff_min_ms, backoff_max_ms or ping_ms";
+    const struct {
+        const char *key;
+        int64_t *ns;
+    } times[] = {
+        {"silence_ms", &config->silence_ns},
+        {"connect_ms", &config->connect_ns},
+        {"backoff_min_ms", &config->backoff_min_ns},
+        {"backoff_max_ms", &config->backoff_max_ns},
+        {"ping_ms", &config->ping_ns},
+    };
+    if (value != NULL && *value != '\0' && strcmp(key, "url") == 0) {
+        config->url = value;
+        return TF_OK;
+    }
+    if (value != NULL && *value != '\0' && strcmp(key, "ca") == 0) {
+        config->ca_path = value;
+        return TF_OK;
+    }
+    for (size_t i = 0; value != NULL && i < sizeof times / sizeof times[0]; i++) {
+        if (strcmp(key, times[i].key) == 0 && ms_parse(value, times[i].ns))
+            return TF_OK;
+    }
+    return bad_key(key, value, expected);
+}
+
+/* "A,B,C" in place, to a NULL-terminated list. */
+static tf_status_t symbols_split(char *text, const char *symbols[LIVE_SYMBOLS_MAX + 1])
+{
+    size_t count = 0;
+    for (char *at = text; at != NULL;) {
+        char *comma = strchr(at, ',');
+        if (comma != NULL)
+            *comma++ = '\0';
+        if (*at == '\0')
+            return tf_error(TF_ERR_ARG, "an empty symbol: expected SYMBOL,SYMBOL,...");
+        if (count == LIVE_SYMBOLS_MAX)
+            return tf_error(TF_ERR_ARG, "more than %d symbols", LIVE_SYMBOLS_MAX);
+        symbols[count++] = at;
+        at = comma;
+    }
+    symbols[count] = NULL;
+    return TF_OK;
+}
+
+/* `text` is what stands behind NAME: NULL, symbols, keys, or both. */
+static tf_status_t live_add(tf_ingest_t *ingest, tf_links_t *links, const tf_adapter_ops_t *adapter,
+                            char *text)
+{
+    const char *symbols[LIVE_SYMBOLS_MAX + 1] = {NULL};
+    tf_link_config_t config = tf_link_config_default;
+    config.venue = adapter->venue;
+    config.url = adapter->url;
+    config.requests_per_s = adapter->rules.requests_per_s;
+    char *keys = text;
+    tf_status_t status = TF_OK;
+    if (text != NULL && strcspn(text, "=") > strcspn(text, ":")) {
+        keys = strchr(text, ':');
+        *keys++ = '\0';
+        status = symbols_split(text, symbols);
+    } else if (text != NULL && strchr(text, '=') == NULL) {
+        keys = NULL;
+        status = symbols_split(text, symbols);
+    }
+    char *key;
+    char *value;
+    while (status == TF_OK && next_pair(&keys, &key, &value))
+        status = live_key(&config, key, value);
+    if (status == TF_OK && config.url == NULL)
+        status = tf_error(TF_ERR_ARG, "no address of this venue is known: expected url=wss://...");
+    tf_source_t *source = NULL;
+    if (status == TF_OK)
+        status = tf_link_open(&source, links, &config);
+    if (status != TF_OK)
+        return status;
+    const tf_ingest_link_t link = {adapter->venue, adapter, source,
+                                   symbols[0] != NULL ? symbols : adapter->default_symbols};
+    return add(ingest, &link);
+}
+
 void tf_venue_name(const char *text, char *out)
 {
     static const char replay[] = "replay:";
@@ -179,7 +275,7 @@ void tf_venue_name(const char *text, char *out)
     (void)snprintf(out, TF_VENUE_BYTES_MAX, "%.*s", (int)strcspn(text, ":"), text);
 }
 
-tf_status_t tf_venue_add(tf_ingest_t *ingest, const char *text)
+tf_status_t tf_venue_add(tf_ingest_t *ingest, tf_links_t *links, const char *text)
 {
     char copy[TEXT_BYTES_MAX];
     if (strlen(text) >= sizeof copy)
@@ -194,9 +290,9 @@ tf_status_t tf_venue_add(tf_ingest_t *ingest, const char *text)
     else if (strcmp(copy, "replay") == 0 && rest != NULL)
         status = replay_add(ingest, rest);
     else if (tf_adapter_find(copy, strlen(copy)) != NULL)
-        status = tf_error(TF_ERR_UNSUPPORTED,
-                          "live venue links are not offered yet; use sim or replay:%s:FILE", copy);
+        status = live_add(ingest, links, tf_adapter_find(copy, strlen(copy)), rest);
     else
-        status = tf_error(TF_ERR_ARG, "expected sim[:...] or replay:VENUE:FILE[:...]");
+        status = tf_error(TF_ERR_ARG, "expected sim[:...], coinbase[:...] or "
+                                      "replay:VENUE:FILE[:...]");
     return status == TF_OK ? TF_OK : tf_error_within(status, "--venue %s", text);
 }

@@ -31,30 +31,7 @@ const char *tf_latency_text(tf_latency_row_t row)
     return rows[row].text;
 }
 
-static uint32_t bucket_of(int64_t delay_ns)
-{
-    uint32_t low = 0;
-    uint32_t high = TF_LATENCY_BUCKETS;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (delay_ns <= tf_latency_bound_ns[middle])
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-static void add(_Atomic uint64_t *counter, uint64_t value)
-{
-    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, before + value, memory_order_relaxed);
-}
-
-void tf_latency_add(tf_latency_t *latency, int64_t delay_ns)
-{
-    if (delay_ns < 0)
-        delay_ns = 0;
-    add(&latency->bucket[bucket_of(delay_ns)], 1);
-    add(&latency->sum_ns, (uint64_t)delay_ns);
-}
+const uint8_t tf_latency_below[TF_LATENCY_OCTAVES] = {
+    0, 0, 0,  0,  0,  0,  0,  0,  0,  0,  1,  2,  2,  3,  4,  5,  6,  7,
+    8, 9, 10, 11, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 20, 21, 22,
+};

@@ -74,7 +74,9 @@ void tf_answer_hello(void *context, tf_buf_t *out)
     tf_buf_uint(out, fanout->asking->id);
     tf_buf_lit(out, ",\"time\":");
     tf_buf_int(out, fanout->wall_ns / TF_NS_PER_US);
-    tf_buf_lit(out, ",\"heartbeat_s\":0,\"limits\":"); /* heartbeats are not offered yet */
+    tf_buf_lit(out, ",\"heartbeat_s\":");
+    tf_json_seconds(out, (uint64_t)(fanout->config.limits.heartbeat_ns / TF_NS_PER_MS));
+    tf_buf_lit(out, ",\"limits\":");
     put_limits(out, &fanout->config.limits);
     tf_buf_lit(out, ",\"venues\":[");
     if (!tf_buf_ok(&fanout->venues)) {

@@ -1,6 +1,5 @@
 #include "fanout/connection.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -52,17 +51,18 @@ bool tf_outbox_push(tf_outbox_t *outbox, tf_connection_t *connection, uint32_t s
         outbox->entry = grown;
         outbox->room = room;
     }
-    tf_subscription_t *sub = &outbox->subscriptions->item[subscription];
+    tf_subscription_t *sub = tf_subscription_at(outbox->subscriptions, subscription);
     uint32_t index = outbox->count++;
     outbox->entry[index] = (tf_out_entry_t){.frame = tf_frame_ref(frame),
-                                            .undo_seq = sub->seq,
                                             .subscription = subscription,
                                             .next = TF_INDEX_NONE,
-                                            .undo_behind_ms = sub->behind_ms,
+                                            .undo_seq = sub->seq,
+                                            .undo_behind = sub->behind,
                                             .undo_phase = sub->phase,
                                             .undo_told = sub->told,
                                             .undo_generation = sub->generation,
-                                            .undo_lag_told = sub->lag_told};
+                                            .undo_lag_told = sub->lag_told,
+                                            .undo_touched = sub->touched};
     if (connection->out_first == TF_INDEX_NONE)
         connection->out_first = index;
     else
@@ -70,6 +70,7 @@ bool tf_outbox_push(tf_outbox_t *outbox, tf_connection_t *connection, uint32_t s
     connection->out_last = index;
     connection->out_bytes += frame->bytes;
     tf_subscription_apply(sub, frame);
+    sub->touched = true;
     return true;
 }
 
@@ -129,9 +130,7 @@ void tf_connection_behind(tf_connection_t *connection, tf_subscription_t *subscr
 {
     if (subscription->phase != TF_PHASE_CURRENT)
         return;
-    subscription->phase = TF_PHASE_BEHIND;
-    subscription->lag_told = false;
-    subscription->behind_ms = (uint32_t)(mono_ns / TF_NS_PER_MS);
+    tf_subscription_fall_behind(subscription, mono_ns);
     connection->behind_count++;
 }
 
@@ -139,15 +138,16 @@ void tf_connection_behind(tf_connection_t *connection, tf_subscription_t *subscr
 static void undo(tf_outbox_t *outbox, tf_connection_t *connection, const tf_out_entry_t *entry,
                  int64_t mono_ns)
 {
-    tf_subscription_t *sub = &outbox->subscriptions->item[entry->subscription];
+    tf_subscription_t *sub = tf_subscription_at(outbox->subscriptions, entry->subscription);
     sub->seq = entry->undo_seq;
     sub->told = entry->undo_told;
     sub->generation = entry->undo_generation;
+    sub->touched = entry->undo_touched;
     tf_connection_behind(connection, sub, mono_ns);
     if (entry->undo_phase == TF_PHASE_CURRENT)
         return;
     sub->phase = entry->undo_phase;
-    sub->behind_ms = entry->undo_behind_ms;
+    sub->behind = entry->undo_behind;
     sub->lag_told = entry->undo_lag_told;
 }
 
@@ -188,12 +188,15 @@ static void settle_entries(tf_outbox_t *outbox, tf_connection_t *connection, siz
     while (i != TF_INDEX_NONE && sent >= outbox->entry[i].frame->bytes) {
         tf_frame_t *frame = outbox->entry[i].frame;
         sent -= frame->bytes;
+        connection->messages += frame->messages;
         delivered(outbox, frame);
         tf_frame_unref(frame);
         i = outbox->entry[i].next;
     }
     if (i != TF_INDEX_NONE && sent > 0) {
         connection->cut = outbox->entry[i].frame; /* the reference moves */
+        connection->messages +=
+            connection->cut->messages; /* its rest goes before all that follows */
         connection->cut_offset = (uint32_t)sent;
         i = outbox->entry[i].next;
     }

@@ -64,6 +64,9 @@ typedef struct tf_connection {
     uint8_t intake;         /* tf_intake_t */
     bool broken;            /* the connection broke or takes no data: close without a word */
     int64_t progress_ns;    /* when the socket last took a byte, or was idle */
+    int64_t heartbeat_ns;   /* when the next one is due */
+    uint32_t heartbeat_ms;  /* their interval; 0 = none */
+    uint64_t messages;      /* of subscriptions, sent since the last one */
     uint64_t id;
 } tf_connection_t;
 
@@ -77,12 +80,16 @@ static inline tf_io_handle_t tf_connection_handle(const tf_connection_t *connect
 /* Frames given to connections in this turn. Emptied by every flush. */
 typedef struct tf_out_entry {
     tf_frame_t *frame; /* a reference */
-    uint64_t undo_seq; /* what the subscription held before */
     uint32_t subscription;
     uint32_t next; /* of the connection, TF_INDEX_NONE = the last */
-    uint32_t undo_behind_ms;
-    uint8_t undo_phase, undo_told, undo_generation;
-    bool undo_lag_told;
+    /* What the subscription was before. */
+    uint64_t undo_seq : 48;
+    uint64_t undo_behind : 16;
+    uint32_t undo_told : 8;
+    uint32_t undo_generation : 8;
+    uint32_t undo_phase : 2;
+    uint32_t undo_lag_told : 1;
+    uint32_t undo_touched : 1;
 } tf_out_entry_t;
 
 typedef struct tf_outbox {

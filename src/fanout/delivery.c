@@ -1,4 +1,10 @@
+#include "base/mem.h"
 #include "fanout/inside.h"
+
+enum { AGE_ROOM_MIN = 64 };
+
+/* 2^32 by the golden ratio: where flushes start is spread evenly, after few of them already. */
+static const uint32_t start_step = 0x9e3779b1;
 
 /* ---- lists ---- */
 
@@ -32,11 +38,13 @@ static bool give(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t subs
     return true;
 }
 
-static void distribute(tf_fanout_t *fanout, const tf_stream_t *stream, tf_frame_t *frame)
+/* Returns whether anybody took it. */
+static bool distribute(tf_fanout_t *fanout, const tf_stream_t *stream, tf_frame_t *frame)
 {
+    bool taken = false;
     for (uint32_t i = 0; i < stream->subscription_count; i++) {
         uint32_t index = stream->subscription[i];
-        tf_subscription_t *sub = &fanout->subscriptions.item[index];
+        tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
         if (sub->phase != TF_PHASE_CURRENT)
             continue;
         tf_verdict_t verdict = tf_subscription_judge(sub, frame);
@@ -44,18 +52,38 @@ static void distribute(tf_fanout_t *fanout, const tf_stream_t *stream, tf_frame_
             continue;
         tf_connection_t *connection = &fanout->connection[sub->connection];
         if (verdict == TF_VERDICT_TAKE && connection->flow == TF_FLOW_IDLE &&
-            give(fanout, connection, index, frame))
+            give(fanout, connection, index, frame)) {
+            taken = true;
             continue;
+        }
         tf_connection_behind(connection, sub, fanout->mono_ns);
         tf_delivery_list_behind(fanout, connection);
         tf_count(fanout->stats, frames_skipped_total, 1);
     }
+    return taken;
+}
+
+/* Data that goes out in this turn; when memory is short the histograms have one less. */
+static void age_note(tf_ages_t *ages, const tf_stream_t *stream, const tf_frame_t *frame)
+{
+    if (frame->type != TF_FRAME_UPDATE && frame->type != TF_FRAME_LATEST)
+        return;
+    if (ages->count == ages->room) {
+        uint32_t room = ages->room * 2 + AGE_ROOM_MIN;
+        int64_t *grown = tf_mem_realloc(ages->tp_ns, room, sizeof *grown);
+        if (grown == NULL)
+            return;
+        ages->tp_ns = grown;
+        ages->room = room;
+    }
+    ages->tp_ns[ages->count++] = stream->tp_ns;
 }
 
 void tf_delivery_behind(tf_fanout_t *fanout, const tf_stream_t *stream)
 {
     for (uint32_t i = 0; i < stream->subscription_count; i++) {
-        tf_subscription_t *sub = &fanout->subscriptions.item[stream->subscription[i]];
+        tf_subscription_t *sub =
+            tf_subscription_at(&fanout->subscriptions, stream->subscription[i]);
         tf_connection_t *connection = &fanout->connection[sub->connection];
         tf_connection_behind(connection, sub, fanout->mono_ns);
         tf_delivery_list_behind(fanout, connection);
@@ -68,7 +96,8 @@ bool tf_delivery_emit(tf_fanout_t *fanout, tf_stream_t *stream)
     size_t count;
     tf_stream_result_t result = tf_stream_emit(stream, &fanout->env, frame, &count);
     for (size_t i = 0; i < count; i++) {
-        distribute(fanout, stream, frame[i]);
+        if (distribute(fanout, stream, frame[i]))
+            age_note(&fanout->ages, stream, frame[i]);
         tf_frame_unref(frame[i]);
     }
     if (result == TF_STREAM_MISSED)
@@ -107,16 +136,15 @@ static bool lagged(const tf_fanout_t *fanout, const tf_subscription_t *sub,
     int64_t period_ns = tf_rate_period_ns(stream->channel.rate);
     if (period_ns == 0)
         period_ns = fanout->config.batch_ns;
-    uint32_t behind_ms = (uint32_t)(fanout->mono_ns / TF_NS_PER_MS) - sub->behind_ms;
     return sub->phase == TF_PHASE_BEHIND && stream->seq > sub->seq &&
-           (int64_t)behind_ms * TF_NS_PER_MS > period_ns;
+           tf_subscription_behind_ns(sub, fanout->mono_ns) > period_ns;
 }
 
 /* Told once per time of being behind, however many pieces the catching up takes. */
 static caught_t catch_up_lag(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
                              tf_stream_t *stream)
 {
-    tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
     if (sub->lag_told || sub->generation != stream->generation || !lagged(fanout, sub, stream))
         return CAUGHT_UP;
     caught_t result =
@@ -128,7 +156,7 @@ static caught_t catch_up_lag(tf_fanout_t *fanout, tf_connection_t *connection, u
 static caught_t catch_up_market(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
                                 tf_stream_t *stream)
 {
-    const tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    const tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
     if (sub->told == TF_TOLD_NOTHING || sub->told == stream->told)
         return CAUGHT_UP;
     return give_shared(fanout, connection, index, tf_stream_market(stream, &fanout->env));
@@ -137,13 +165,13 @@ static caught_t catch_up_market(tf_fanout_t *fanout, tf_connection_t *connection
 static caught_t catch_up_data(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
                               tf_stream_t *stream)
 {
-    tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
     if (sub->seq == stream->seq)
         return CAUGHT_UP;
-    if (sub->seq == TF_SEQ_NONE || stream->channel.kind != TF_KIND_TRADES)
+    if (!tf_stream_remembers(stream, sub->seq))
         return give_shared(fanout, connection, index, tf_stream_snapshot(stream, &fanout->env));
     caught_t result =
-        give_own(fanout, connection, index, tf_stream_trades_since(stream, &fanout->env, sub->seq));
+        give_own(fanout, connection, index, tf_stream_since(stream, &fanout->env, sub->seq));
     if (result != CAUGHT_UP)
         return result;
     return sub->seq == stream->seq ? CAUGHT_UP : CAUGHT_NOT_YET;
@@ -154,20 +182,20 @@ static caught_t catch_up_data(tf_fanout_t *fanout, tf_connection_t *connection, 
 static caught_t catch_up_loading(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
                                  tf_stream_t *stream)
 {
-    const tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    const tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
     caught_t result = catch_up_market(fanout, connection, index, stream);
     if (result != CAUGHT_UP || stream->instrument == TF_INSTRUMENT_NONE)
         return result;
     if (!fanout->env.view
              .lost) /* else its writer is gone: there is nothing to read until it is back */
-        tf_fanout_mark_dirty(fanout, sub->stream, true);
+        tf_streams_mark(fanout, sub->stream, true);
     return CAUGHT_NOT_YET;
 }
 
 static caught_t catch_up_ready(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index,
                                tf_stream_t *stream)
 {
-    const tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    const tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
     caught_t result = CAUGHT_UP;
     if (sub->generation != stream->generation)
         result = give_shared(fanout, connection, index, tf_stream_announce(stream, &fanout->env));
@@ -182,7 +210,7 @@ static caught_t catch_up_ready(tf_fanout_t *fanout, tf_connection_t *connection,
 
 static caught_t catch_up_one(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t index)
 {
-    tf_subscription_t *sub = &fanout->subscriptions.item[index];
+    tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
     tf_stream_t *stream = fanout->stream[sub->stream];
     caught_t result = stream->state == TF_STREAM_LOADING
                           ? catch_up_loading(fanout, connection, index, stream)
@@ -202,7 +230,7 @@ static void catch_up_connection(tf_fanout_t *fanout, tf_connection_t *connection
     uint32_t index = start;
     connection->behind_cursor = TF_INDEX_NONE;
     do {
-        tf_subscription_t *sub = &fanout->subscriptions.item[index];
+        tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
         if (sub->phase != TF_PHASE_CURRENT &&
             catch_up_one(fanout, connection, index) == CAUGHT_FULL) {
             connection->behind_cursor = index;
@@ -293,21 +321,49 @@ static void after_sends(tf_fanout_t *fanout, uint32_t count)
     fanout->ready.count = left;
 }
 
+static bool wants_send(const tf_connection_t *connection)
+{
+    return connection->life == TF_LIFE_OPEN && connection->flow == TF_FLOW_IDLE &&
+           tf_connection_has_output(connection);
+}
+
+/* Publications carry the real time, also those of a recording, whose own clock this thread does not
+ * know: the system's is read here. */
+static int64_t clock_for(const tf_ages_t *ages)
+{
+    return ages->count > 0 ? tf_clock_wall_ns(&tf_clock_system) : 0;
+}
+
+static void ages_tell(tf_fanout_t *fanout, int64_t first_ns, int64_t last_ns)
+{
+    tf_ages_t *ages = &fanout->ages;
+    for (uint32_t i = 0; i < ages->count; i++) {
+        tf_time(fanout->stats, publish_to_first_send, first_ns - ages->tp_ns[i]);
+        tf_time(fanout->stats, publish_to_last_send, last_ns - ages->tp_ns[i]);
+    }
+    ages->count = 0;
+}
+
 uint64_t tf_delivery_flush(tf_fanout_t *fanout)
 {
     uint64_t sends = 0;
     uint32_t count = fanout->ready.count;
+    /* Not always from the same one: with thousands, the last waits milliseconds for the first. */
+    uint32_t start = (uint32_t)((uint64_t)(fanout->flushes * start_step) * count >> 32);
+    fanout->flushes += count > 0;
+    int64_t first_ns = clock_for(&fanout->ages);
     fanout->flushing = true;
     for (uint32_t i = 0; i < count; i++) {
-        tf_connection_t *connection = &fanout->connection[fanout->ready.item[i]];
-        if (connection->life != TF_LIFE_OPEN || connection->flow != TF_FLOW_IDLE ||
-            !tf_connection_has_output(connection))
+        uint32_t at = start + i < count ? start + i : start + i - count;
+        tf_connection_t *connection = &fanout->connection[fanout->ready.item[at]];
+        if (!wants_send(connection))
             continue;
         send_one(fanout, connection);
         sends++;
     }
     send_queued(fanout);
     fanout->flushing = false;
+    ages_tell(fanout, first_ns, clock_for(&fanout->ages));
     tf_outbox_reset(&fanout->outbox);
     after_sends(fanout, count);
     return sends;

@@ -14,6 +14,7 @@ tf_frame_t *tf_frame_create(tf_frame_type_t type, const tf_buf_t *blob)
         return NULL;
     frame->refs = 1;
     frame->type = type;
+    frame->messages = 1;
     frame->bytes = (uint32_t)blob->bytes;
     memcpy(frame->data, blob->data, blob->bytes);
     return frame;

@@ -28,7 +28,8 @@ typedef struct tf_frame {
     uint8_t told;            /* SNAPSHOT, STATE: tf_told_t after it */
     uint8_t generation;      /* ANNOUNCE: the stream's generation after it ... */
     uint8_t base_generation; /* ... and the first one that it continues */
-    uint16_t gaps;           /* gap notifications in it ... */
+    uint16_t messages;       /* in it */
+    uint16_t gaps;           /* how many of them are gap notifications ... */
     uint64_t lost;           /* ... and the trades that they say this server lost */
     uint8_t data[];
 } tf_frame_t;
@@ -41,8 +42,8 @@ static inline tf_told_t tf_told(uint8_t state, uint8_t reason)
     return (tf_told_t)(state | reason << 4);
 }
 
-/* A frame with a copy of `blob` (whole WebSocket messages) and one reference, the caller's. NULL
- * when out of memory. */
+/* A frame with a copy of `blob` (whole WebSocket messages: one, unless the caller says otherwise)
+ * and one reference, the caller's. NULL when out of memory. */
 tf_frame_t *tf_frame_create(tf_frame_type_t type, const tf_buf_t *blob);
 
 static inline tf_frame_t *tf_frame_ref(tf_frame_t *frame)

@@ -29,6 +29,7 @@ void tf_stream_env_fini(tf_stream_env_t *env)
 {
     for (int side = 0; side < 2; side++)
         tf_mem_free(env->change[side]);
+    tf_mem_free(env->news.change);
     tf_buf_fini(&env->text);
     tf_buf_fini(&env->blob);
     tf_view_fini(&env->view);
@@ -46,6 +47,8 @@ static void kind_fini(tf_stream_t *stream)
     } else if (stream->channel.kind == TF_KIND_TRADES) {
         tf_mem_free(stream->trades.pending);
         stream->trades = (tf_stream_trades_t){0};
+    } else if (tf_kind_of_venue(stream->channel.kind)) {
+        tf_stream_list_fini(&stream->list);
     }
 }
 
@@ -149,12 +152,14 @@ static void take_info(tf_stream_t *stream, const tf_image_info_t *info)
 
 static bool image_read(tf_stream_t *stream, tf_stream_env_t *env, tf_view_image_t *image)
 {
+    if (tf_kind_of_venue(stream->channel.kind))
+        return tf_stream_list_read(stream, env, &image->info);
     uint32_t depth = stream->channel.kind == TF_KIND_BOOK ? stream->book.depth : 0;
     tf_image_result_t result =
         tf_view_read(&env->view, stream->channel.kind, stream->instrument, depth, image);
     if (result == TF_IMAGE_BUSY)
         tf_count(env->stats, image_busy_total, 1);
-    return result == TF_IMAGE_OK;
+    return result == TF_IMAGE_OK && tf_stream_seq_fits(&image->info);
 }
 
 static void take_data(tf_stream_t *stream, tf_stream_env_t *env, const tf_view_image_t *image)
@@ -173,9 +178,11 @@ static void take_data(tf_stream_t *stream, tf_stream_env_t *env, const tf_view_i
                    image->count[side] * sizeof(tf_level_t));
         }
         break;
-    case TF_KIND_TRADES: /* emitted trades are not kept: the image's history has them */
     case TF_KIND_INSTRUMENTS:
     case TF_KIND_STATUS:
+        tf_stream_list_take(stream, env);
+        break;
+    case TF_KIND_TRADES: /* emitted trades are not kept: the image's history has them */
     case TF_KIND_COUNT:
         break;
     }
@@ -190,7 +197,7 @@ static bool data_same(const tf_stream_t *stream, const tf_view_image_t *image)
 
 /* ---- frames ---- */
 
-static tf_frame_t *frame_from_text(tf_stream_env_t *env, tf_frame_type_t type)
+tf_frame_t *tf_stream_frame(tf_stream_env_t *env, tf_frame_type_t type)
 {
     tf_buf_reset(&env->blob);
     tf_frame_put_text(&env->blob, &env->text);
@@ -230,7 +237,7 @@ tf_frame_t *tf_stream_snapshot(tf_stream_t *stream, tf_stream_env_t *env)
     if (stream->state == TF_STREAM_LOADING)
         return NULL;
     if (stream->snapshot == NULL && snapshot_text(stream, env, true)) {
-        stream->snapshot = frame_from_text(env, TF_FRAME_SNAPSHOT);
+        stream->snapshot = tf_stream_frame(env, TF_FRAME_SNAPSHOT);
         if (stream->snapshot != NULL) {
             stream->snapshot->seq = stream->seq;
             stream->snapshot->told = stream->told;
@@ -240,6 +247,14 @@ tf_frame_t *tf_stream_snapshot(tf_stream_t *stream, tf_stream_env_t *env)
     return stream->snapshot;
 }
 
+void tf_stream_tell(tf_stream_t *stream, tf_told_t told)
+{
+    if (stream->told == told)
+        return;
+    stream->told = told;
+    tf_stream_forget_encoded(stream);
+}
+
 tf_frame_t *tf_stream_announce(tf_stream_t *stream, tf_stream_env_t *env)
 {
     if (stream->announce == NULL) {
@@ -247,7 +262,7 @@ tf_frame_t *tf_stream_announce(tf_stream_t *stream, tf_stream_env_t *env)
         tf_stream_describe(stream, env, &entry);
         tf_buf_reset(&env->text);
         tf_json_subscribed(&env->text, &entry);
-        stream->announce = frame_from_text(env, TF_FRAME_ANNOUNCE);
+        stream->announce = tf_stream_frame(env, TF_FRAME_ANNOUNCE);
         if (stream->announce != NULL) {
             stream->announce->generation = stream->generation;
             stream->announce->base_generation = stream->base_generation;
@@ -260,7 +275,7 @@ tf_frame_t *tf_stream_market(tf_stream_t *stream, tf_stream_env_t *env)
 {
     if (stream->market == NULL) {
         tf_stream_put_state(stream, env);
-        stream->market = frame_from_text(env, TF_FRAME_STATE);
+        stream->market = tf_stream_frame(env, TF_FRAME_STATE);
         if (stream->market != NULL)
             stream->market->told = stream->told;
     }
@@ -272,7 +287,7 @@ tf_frame_t *tf_stream_lag(const tf_stream_t *stream, tf_stream_env_t *env, uint6
     tf_buf_reset(&env->text);
     tf_json_lag(&env->text, stream->name, stream->name_bytes, "conflate", from, stream->seq,
                 stream->seq - from);
-    return frame_from_text(env, TF_FRAME_NOTICE);
+    return tf_stream_frame(env, TF_FRAME_NOTICE);
 }
 
 /* ---- emission ---- */
@@ -303,9 +318,23 @@ static tf_frame_t *book_update(tf_stream_t *stream, tf_stream_env_t *env,
                                   image->count[1], image->info.px_dp, image->info.sz_dp);
     tf_buf_reset(&env->text);
     tf_json_book(&env->text, &message, env->change[0], changes[0], env->change[1], changes[1]);
-    tf_frame_t *frame = frame_from_text(env, TF_FRAME_UPDATE);
+    tf_frame_t *frame = tf_stream_frame(env, TF_FRAME_UPDATE);
     if (frame != NULL)
         frame->prev = prev;
+    return frame;
+}
+
+static tf_frame_t *list_update(tf_stream_t *stream, tf_stream_env_t *env,
+                               const tf_view_image_t *image, bool *nothing)
+{
+    *nothing = env->news.count == 0;
+    if (*nothing)
+        return NULL;
+    tf_message_t message = tf_stream_update_message(stream, env, image, stream->seq);
+    tf_stream_list_put_news(stream, env, &message);
+    tf_frame_t *frame = tf_stream_frame(env, TF_FRAME_UPDATE);
+    if (frame != NULL)
+        frame->prev = stream->seq;
     return frame;
 }
 
@@ -322,7 +351,7 @@ static tf_frame_t *latest(tf_stream_t *stream, tf_stream_env_t *env, const tf_vi
         tf_json_ticker(&env->text, &message, &image->ticker);
     else
         tf_json_bbo(&env->text, &message, &image->bbo);
-    return frame_from_text(env, TF_FRAME_LATEST);
+    return tf_stream_frame(env, TF_FRAME_LATEST);
 }
 
 /* Nothing older is comparable: take the image as it is and tell everybody. */
@@ -358,6 +387,16 @@ static bool needs_reset(const tf_stream_t *stream, const tf_image_info_t *info)
            (tf_stream_scale_differs(stream, info) || info->base_seq > stream->seq);
 }
 
+static tf_frame_t *update(tf_stream_t *stream, tf_stream_env_t *env, const tf_view_image_t *image,
+                          bool *nothing)
+{
+    if (stream->channel.kind == TF_KIND_BOOK)
+        return book_update(stream, env, image, nothing);
+    if (tf_kind_of_venue(stream->channel.kind))
+        return list_update(stream, env, image, nothing);
+    return latest(stream, env, image, nothing);
+}
+
 static tf_stream_result_t emit_data(tf_stream_t *stream, tf_stream_env_t *env,
                                     const tf_view_image_t *image,
                                     tf_frame_t *out[TF_STREAM_FRAMES_MAX], size_t *count)
@@ -365,9 +404,7 @@ static tf_stream_result_t emit_data(tf_stream_t *stream, tf_stream_env_t *env,
     if (image->info.seq == stream->seq)
         return TF_STREAM_OK;
     bool nothing = false;
-    tf_frame_t *frame = stream->channel.kind == TF_KIND_BOOK
-                            ? book_update(stream, env, image, &nothing)
-                            : latest(stream, env, image, &nothing);
+    tf_frame_t *frame = update(stream, env, image, &nothing);
     if (nothing)
         return TF_STREAM_OK;
     if (tf_stream_count_encoded(env, frame) == NULL)
@@ -432,12 +469,30 @@ tf_stream_result_t tf_stream_emit(tf_stream_t *stream, tf_stream_env_t *env,
                                                   : emit_data(stream, env, &image, out, count);
 }
 
+/* ---- catching up ---- */
+
+bool tf_stream_remembers(const tf_stream_t *stream, uint64_t seq)
+{
+    if (seq >= stream->seq) /* also TF_SEQ_NONE */
+        return false;
+    return stream->channel.kind == TF_KIND_TRADES || tf_kind_of_venue(stream->channel.kind);
+}
+
+tf_frame_t *tf_stream_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq)
+{
+    TF_ASSERT(tf_stream_remembers(stream, seq));
+    return stream->channel.kind == TF_KIND_TRADES ? tf_stream_trades_since(stream, env, seq)
+                                                  : tf_stream_list_since(stream, env, seq);
+}
+
 /* ---- answers to requests ---- */
 
 bool tf_stream_expect(tf_stream_t *stream, const tf_stream_env_t *env)
 {
     tf_instrument_view_t view;
     TF_ASSERT(stream->state == TF_STREAM_LOADING);
+    if (tf_kind_of_venue(stream->channel.kind))
+        return true;
     if (tf_reader_instrument(env->view.reader, stream->instrument, &view) != TF_IMAGE_OK)
         return false;
     if (stream->px_dp != view.info.px_dp || stream->sz_dp != view.info.sz_dp)

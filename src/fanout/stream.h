@@ -13,6 +13,7 @@
 
 #include "base/stats.h"
 #include "fanout/frame.h"
+#include "view/listing.h"
 #include "view/view.h"
 
 enum {
@@ -40,12 +41,28 @@ typedef struct tf_stream_trades {
     bool hole; /* trades after the pending ones were missed: the image's history has them */
 } tf_stream_trades_t;
 
+/* What one instrument of a venue was when it was last emitted. */
+typedef struct tf_list_entry {
+    tf_instrument_view_t view;
+    uint64_t changed; /* the stream's seq since which it is so */
+    bool known;       /* else a dead writer left it half written: nobody can tell it */
+} tf_list_entry_t;
+
+/* A venue's channel: its instruments, in the order in which they came. */
+typedef struct tf_stream_list {
+    tf_list_entry_t *entry;
+    uint32_t count;
+    uint32_t room;
+    tf_venue_state_t venue; /* STATUS: as last emitted ... */
+    uint64_t venue_changed; /* ... and the stream's seq since which it is so */
+} tf_stream_list_t;
+
 typedef struct tf_stream {
     tf_channel_t channel;
     char *name; /* canonical */
     uint32_t name_bytes;
-    uint32_t instrument; /* index in the region */
-    uint32_t next;       /* next stream of the instrument */
+    uint32_t instrument; /* index in the region; of a venue's channel, the venue's first one */
+    uint32_t next;       /* next stream of the instrument and kind */
     tf_stream_state_t state;
     bool dirty;     /* in the list of its rate */
     bool urgent;    /* dirty, and not to wait for the tick */
@@ -60,6 +77,7 @@ typedef struct tf_stream {
     union {
         tf_stream_book_t book;
         tf_stream_trades_t trades;
+        tf_stream_list_t list;
         tf_bbo_t bbo;
         tf_ticker_t ticker;
     };
@@ -77,11 +95,23 @@ typedef struct tf_stream {
     uint32_t mark_subscription;
 } tf_stream_t;
 
+/* Where an emission finds a venue's instruments changed. */
+typedef struct tf_list_news {
+    struct tf_list_change {
+        tf_instrument_view_t view;
+        uint32_t at; /* in the list */
+    } * change;
+    uint32_t count;
+    uint32_t room;
+    tf_venue_state_t venue;
+} tf_list_news_t;
+
 /* What the streams of a thread share during a call. */
 typedef struct tf_stream_env {
     tf_view_t view; /* its book and trades are scratch */
     tf_stats_t *stats;
     tf_level_t *change[2]; /* 2 * image_depth each: scratch for differences */
+    tf_list_news_t news;   /* scratch */
     tf_buf_t text;         /* scratch */
     tf_buf_t blob;         /* scratch */
 } tf_stream_env_t;
@@ -125,16 +155,23 @@ tf_stream_result_t tf_stream_emit(tf_stream_t *stream, tf_stream_env_t *env,
  * reference. NULL: LOADING, busy or out of memory; try next turn. */
 tf_frame_t *tf_stream_snapshot(tf_stream_t *stream, tf_stream_env_t *env);
 
+/* The market's state, whatever the image says: a last word. */
+void tf_stream_tell(tf_stream_t *stream, tf_told_t told);
+
 /* `subscribed` for the generation, and the message that tells the market's state; as above. */
 tf_frame_t *tf_stream_announce(tf_stream_t *stream, tf_stream_env_t *env);
 tf_frame_t *tf_stream_market(tf_stream_t *stream, tf_stream_env_t *env);
 
+/* May a subscription that is behind at `seq` be given what it missed, instead of a snapshot? */
+bool tf_stream_remembers(const tf_stream_t *stream, uint64_t seq);
+
 /*
- * Trades for a subscription that is behind at `seq`: what the history still has up to the stream's
- * seq, with a gap notice first for what it has not; at most TF_STREAM_TRADES_PER_FRAME trades a
- * call. The caller's reference; NULL as above.
+ * What a subscription missed that is behind at `seq`, which the stream remembers. Of trades, what
+ * the history still has up to the stream's seq, with a gap notice first for what it has not; at
+ * most TF_STREAM_TRADES_PER_FRAME a call. Of a venue, every entry that changed since. The caller's
+ * reference; NULL as above.
  */
-tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq);
+tf_frame_t *tf_stream_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq);
 
 /* A lag notice; the caller's reference; NULL when out of memory. */
 tf_frame_t *tf_stream_lag(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t from);

@@ -1,5 +1,6 @@
 #include "fanout/stream_text.h"
 
+#include "fanout/stream_inside.h"
 #include "market/checksum.h"
 
 /* When the market's state last changed: the time of a message that no venue message stands behind.
@@ -9,6 +10,9 @@ static int64_t state_since_ns(const tf_stream_t *stream, const tf_stream_env_t *
     tf_instrument_view_t view;
     if (env->view.lost)
         return env->view.lost_ns;
+    if (tf_kind_of_venue(
+            stream->channel.kind)) /* it has no state but that: lost, or not any more */
+        return env->view.lost_ns != 0 ? env->view.lost_ns : stream->ti_ns;
     return tf_reader_instrument(env->view.reader, stream->instrument, &view) == TF_IMAGE_OK
                ? view.since_ns
                : stream->ti_ns;
@@ -69,6 +73,8 @@ void tf_stream_put_snapshot(const tf_stream_t *stream, tf_stream_env_t *env, boo
         tf_json_ticker(&env->text, &message, &stream->ticker);
     } else if (stream->channel.kind == TF_KIND_BBO) {
         tf_json_bbo(&env->text, &message, &stream->bbo);
+    } else if (tf_kind_of_venue(stream->channel.kind)) {
+        tf_stream_list_put(stream, env, &message);
     } else {
         const tf_stream_book_t *book = &stream->book;
         message.has_cs = true;
@@ -88,15 +94,17 @@ void tf_stream_put_state(const tf_stream_t *stream, tf_stream_env_t *env)
 }
 
 static void put_gap(const tf_stream_t *stream, tf_stream_env_t *env, bool at_venue, uint64_t from,
-                    uint64_t to, uint64_t count)
+                    uint64_t to, uint64_t count, tf_stream_put_t *put)
 {
     tf_buf_reset(&env->text);
     tf_json_gap(&env->text, stream->name, stream->name_bytes, at_venue, from, to, count);
     tf_frame_put_text(&env->blob, &env->text);
+    put->messages++;
+    put->gaps++;
 }
 
 static void put_run(const tf_stream_t *stream, tf_stream_env_t *env, const tf_trade_t *trades,
-                    uint64_t first, uint32_t count)
+                    uint64_t first, uint32_t count, tf_stream_put_t *put)
 {
     if (count == 0)
         return;
@@ -109,27 +117,25 @@ static void put_run(const tf_stream_t *stream, tf_stream_env_t *env, const tf_tr
     tf_buf_reset(&env->text);
     tf_json_trades(&env->text, &message, trades, count);
     tf_frame_put_text(&env->blob, &env->text);
+    put->messages++;
 }
 
-uint16_t tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
-                              const tf_trade_t *trades, uint64_t first, uint32_t count)
+tf_stream_put_t tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
+                                     const tf_trade_t *trades, uint64_t first, uint32_t count)
 {
-    uint16_t gaps = 0;
-    if (first > prev + 1) {
-        put_gap(stream, env, false, prev, first - 1, first - prev - 1);
-        gaps++;
-    }
+    tf_stream_put_t put = {0};
+    if (first > prev + 1)
+        put_gap(stream, env, false, prev, first - 1, first - prev - 1, &put);
     uint32_t start = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (trades[i].gap_before == 0)
             continue;
-        put_run(stream, env, trades + start, first + start, i - start);
-        put_gap(stream, env, true, first + i - 1, first + i - 1, trades[i].gap_before);
+        put_run(stream, env, trades + start, first + start, i - start, &put);
+        put_gap(stream, env, true, first + i - 1, first + i - 1, trades[i].gap_before, &put);
         start = i;
-        gaps++;
     }
-    put_run(stream, env, trades + start, first + start, count - start);
-    return gaps;
+    put_run(stream, env, trades + start, first + start, count - start, &put);
+    return put;
 }
 
 uint64_t tf_stream_sid(const tf_stream_t *stream)

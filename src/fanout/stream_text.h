@@ -18,18 +18,23 @@ tf_message_t tf_stream_snapshot_message(const tf_stream_t *stream, const tf_stre
 tf_message_t tf_stream_update_message(const tf_stream_t *stream, const tf_stream_env_t *env,
                                       const tf_view_image_t *image, uint64_t prev);
 
-/* Append to env->text: the snapshot of a book, bbo or ticker; the state message (text is reset
- * first). */
+/* Append to env->text: the snapshot of a book, bbo, ticker or list; the state message (text is
+ * reset first). */
 void tf_stream_put_snapshot(const tf_stream_t *stream, tf_stream_env_t *env, bool envelope);
 void tf_stream_put_state(const tf_stream_t *stream, tf_stream_env_t *env);
+
+typedef struct tf_stream_put {
+    uint16_t messages;
+    uint16_t gaps; /* so many of them */
+} tf_stream_put_t;
 
 /*
  * Append to env->blob the messages that bring a subscription at `prev` to the trades numbered first
  * .. first + count - 1: a server gap notice when first > prev + 1, a venue gap notice before each
  * trade whose predecessors the venue never sent, and the trades between.
  */
-uint16_t tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
-                              const tf_trade_t *trades, uint64_t first, uint32_t count);
+tf_stream_put_t tf_stream_put_trades(const tf_stream_t *stream, tf_stream_env_t *env, uint64_t prev,
+                                     const tf_trade_t *trades, uint64_t first, uint32_t count);
 
 /* The stream's number, the same in every thread and process of an epoch: instrument, kind, depth,
  * rate and scale packed into 40 bits. */

@@ -63,7 +63,8 @@ static bool trades_refill(tf_stream_t *stream, tf_stream_env_t *env)
     if (tf_reader_trades(env->view.reader, stream->instrument, expected, UINT64_MAX, &info,
                          env->view.trade, tf_reader_trades_kept(env->view.reader), &first,
                          &count) != TF_IMAGE_OK ||
-        tf_stream_scale_differs(stream, &info) || !trades_grow(trades, count))
+        !tf_stream_seq_fits(&info) || tf_stream_scale_differs(stream, &info) ||
+        !trades_grow(trades, count))
         return false;
     trades->hole = false;
     if (count == 0)
@@ -83,13 +84,14 @@ static tf_frame_t *trades_frame(const tf_stream_t *stream, tf_stream_env_t *env,
                                 const tf_trade_t *trades, uint64_t first, uint32_t count)
 {
     tf_buf_reset(&env->blob);
-    uint16_t gaps = tf_stream_put_trades(stream, env, prev, trades, first, count);
+    tf_stream_put_t put = tf_stream_put_trades(stream, env, prev, trades, first, count);
     tf_frame_t *frame = tf_frame_create(TF_FRAME_UPDATE, &env->blob);
     if (frame == NULL)
         return NULL;
     frame->prev = prev;
     frame->seq = first + count - 1;
-    frame->gaps = gaps;
+    frame->messages = put.messages;
+    frame->gaps = put.gaps;
     frame->lost = first - prev - 1;
     return frame;
 }
@@ -155,7 +157,6 @@ tf_stream_result_t tf_stream_trades_rescale(tf_stream_t *stream, tf_stream_env_t
 
 tf_frame_t *tf_stream_trades_since(tf_stream_t *stream, tf_stream_env_t *env, uint64_t seq)
 {
-    TF_ASSERT(stream->channel.kind == TF_KIND_TRADES && seq < stream->seq);
     uint64_t to = stream->seq;
     if (to - seq > TF_STREAM_TRADES_PER_FRAME) {
         /* Oldest first, a frame's worth at a time; but never older than the history holds. */

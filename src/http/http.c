@@ -4,8 +4,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/metrics.h"
-#include "http/watch.h"
+#include "http/rest.h"
+#include "http/route.h"
 #include "region/region_file.h"
 
 #include <errno.h>
@@ -26,13 +26,19 @@ enum {
     LWS_FDS = CONNECTIONS_MAX + 8, /* the listener, lws's own eventfd, and some it may want */
     BACKLOG = 128,
     REQUEST_BYTES_MAX = 4096, /* request line and headers; lws refuses more */
-    HEADERS_BYTES_MAX = 512,
-    CHUNK_BYTES = 4096,
-    REQUEST_TIMEOUT_S = 5,  /* from accept to the last header byte, however it trickles */
-    RESPONSE_TIMEOUT_S = 5, /* for a client to take the whole answer */
+    QUERY_BYTES_MAX = 256,
+    TAGS_BYTES_MAX = 256, /* If-None-Match; a longer one counts as none */
+    HEADERS_BYTES_MAX = 1024,
+    CHUNK_BYTES = 16384,
+    REQUEST_TIMEOUT_S = 5,          /* from accept to the last header byte, however it trickles */
+    RESPONSE_TIMEOUT_S = 5,         /* for a client to take the whole answer, */
+    RESPONSE_BYTES_PER_S = 1 << 17, /* and a second more for each of these */
+    HELD_BYTES_MAX = 64 << 20, /* of bodies at once; a book of 65536 levels a side is some 5 MB */
+    HELD_FREE_BYTES = 1 << 16, /* smaller ones are always made: at most 4 MB in all */
     KEEPALIVE_S = 30, /* idle between two requests: a scrape every 15 s keeps its connection */
     ACCEPT_PAUSE_US = 100000, /* when descriptors ran out */
     THREAD_NAME_BYTES_MAX = 32,
+    WS_URL_BYTES_MAX = 256,
     LOG_BYTES_MAX = 256,
 };
 
@@ -40,9 +46,9 @@ struct tf_http {
     /* const after start */
     char address[INET6_ADDRSTRLEN];
     char region[TF_REGION_NAME_BYTES_MAX];
+    char ws_url[WS_URL_BYTES_MAX];
     tf_http_thread_t threads[TF_HTTP_THREADS_MAX];
     char thread_names[TF_HTTP_THREADS_MAX][THREAD_NAME_BYTES_MAX];
-    uint32_t thread_count;
     uint16_t port;
     pthread_t thread;
     struct lws_context *lws; /* made and destroyed by the owner, served by the thread */
@@ -50,8 +56,8 @@ struct tf_http {
     /* the thread's own */
     struct lws *listener;
     uint32_t connections;
-    tf_watch_t watch;
-    tf_watch_view_t view; /* of the request at hand */
+    size_t held_bytes; /* room of the bodies that are not sent yet */
+    tf_site_t site;
     /* written by any thread (release), read by the server's (acquire) */
     _Atomic bool draining;
     _Atomic bool stopping;
@@ -59,182 +65,196 @@ struct tf_http {
 
 /* One request and its answer: lws's per-session memory, zeroed before each request. */
 typedef struct exchange {
-    tf_buf_t body;
+    tf_answer_t answer;
     size_t sent_bytes;
-    unsigned status;
-    const char *content_type;
-    bool close_after;
+    size_t held_bytes; /* its share of tf_http.held_bytes */
 } exchange_t;
 
-/* ---- answers ---- */
+/* ---- requests ---- */
 
-static void answer_health(tf_http_t *http, exchange_t *exchange)
+static tf_http_method_t method_of(int method)
 {
-    (void)http;
-    tf_buf_lit(&exchange->body, "ok\n");
-}
-
-static void answer_lost(const tf_http_t *http, tf_buf_t *body)
-{
-    if (http->view.health == TF_WATCH_CLOSED) {
-        tf_buf_lit(body, "ingest lost: its region is closed\n");
-        return;
-    }
-    tf_buf_lit(body, "ingest lost: no heartbeat for ");
-    tf_buf_int(body, http->view.heartbeat_age_ns / TF_NS_PER_MS);
-    tf_buf_lit(body, " ms\n");
-}
-
-static void answer_ready(tf_http_t *http, exchange_t *exchange)
-{
-    tf_buf_t *body = &exchange->body;
-    exchange->status = HTTP_STATUS_SERVICE_UNAVAILABLE;
-    if (atomic_load_explicit(&http->draining, memory_order_acquire)) {
-        tf_buf_lit(body, "draining\n");
-        return;
-    }
-    tf_watch_look(&http->watch, tf_clock_mono_ns(&tf_clock_system), &http->view);
-    if (http->view.health == TF_WATCH_ABSENT) {
-        tf_buf_lit(body, "no region\n");
-    } else if (http->view.health != TF_WATCH_ALIVE) {
-        answer_lost(http, body);
-    } else if (http->view.live == 0) {
-        tf_buf_lit(body, "no live market\n");
-    } else {
-        exchange->status = HTTP_STATUS_OK;
-        tf_buf_lit(body, "ok\n");
+    switch (method) {
+    case LWSHUMETH_GET:
+        return TF_HTTP_GET;
+    case LWSHUMETH_HEAD:
+        return TF_HTTP_HEAD;
+    case LWSHUMETH_OPTIONS:
+        return TF_HTTP_OPTIONS;
+    default:
+        return TF_HTTP_OTHER;
     }
 }
 
-static void answer_metrics(tf_http_t *http, exchange_t *exchange)
+/* What libwebsockets understood of a request; the strings live in `text` and in its own memory. */
+typedef struct request_text {
+    char query[QUERY_BYTES_MAX];
+    char if_none_match[TAGS_BYTES_MAX];
+} request_text_t;
+
+/* The query's parts, decoded, with their '&' again; negative when it is too long. (libwebsockets'
+ * own copy of the whole has commas in place of them.) */
+static int query_read(struct lws *wsi, char out[QUERY_BYTES_MAX])
 {
-    exchange->content_type = TF_METRICS_CONTENT_TYPE;
-    tf_watch_look(&http->watch, tf_clock_mono_ns(&tf_clock_system), &http->view);
-    tf_metrics_write(&exchange->body, http->threads, http->thread_count, http->region, &http->view);
+    int bytes = 0;
+    for (int part = 0;; part++) {
+        if (lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, part) >
+            QUERY_BYTES_MAX - 2 - bytes)
+            return -1;
+        int got = lws_hdr_copy_fragment(wsi, out + bytes, QUERY_BYTES_MAX - 1 - bytes,
+                                        WSI_TOKEN_HTTP_URI_ARGS, part);
+        if (got < 0)
+            return bytes;
+        bytes += got;
+        out[bytes++] = '&';
+    }
 }
 
-static const struct {
-    const char *path;
-    void (*answer)(tf_http_t *http, exchange_t *exchange);
-} routes[] = {
-    {"/metrics", answer_metrics},
-    {"/healthz", answer_health},
-    {"/readyz", answer_ready},
-};
-
-static void answer_unknown(exchange_t *exchange)
+static void request_read(struct lws *wsi, request_text_t *text, tf_request_t *out)
 {
-    exchange->status = HTTP_STATUS_NOT_FOUND;
-    tf_buf_lit(&exchange->body, "not found; known paths:");
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        tf_buf_lit(&exchange->body, " ");
-        tf_buf_text(&exchange->body, routes[i].path);
-    }
-    tf_buf_lit(&exchange->body, "\n");
-}
-
-static void answer_path(tf_http_t *http, exchange_t *exchange, const char *path, size_t bytes)
-{
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (strlen(routes[i].path) == bytes && memcmp(routes[i].path, path, bytes) == 0) {
-            routes[i].answer(http, exchange);
-            return;
-        }
-    }
-    answer_unknown(exchange);
+    char *path = NULL;
+    int path_bytes = 0;
+    int method = lws_http_get_uri_and_method(wsi, &path, &path_bytes);
+    int query_bytes = query_read(wsi, text->query);
+    int tags_bytes = lws_hdr_copy(wsi, text->if_none_match, sizeof text->if_none_match,
+                                  WSI_TOKEN_HTTP_IF_NONE_MATCH);
+    *out = (tf_request_t){
+        .method = method_of(method),
+        .path = path != NULL && path_bytes > 0 ? path : "",
+        .path_bytes = path != NULL && path_bytes > 0 ? (size_t)path_bytes : 0,
+        .query = query_bytes > 0 ? text->query : "",
+        .query_bytes = query_bytes > 0 ? (size_t)query_bytes : 0,
+        .query_too_long = query_bytes<0, .if_none_match = tags_bytes> 0 ? text->if_none_match : "",
+    };
 }
 
 /* ---- responses ---- */
 
-static void exchange_begin(exchange_t *exchange)
+static void exchange_begin(tf_http_t *http, exchange_t *exchange)
 {
-    tf_buf_fini(&exchange->body);
-    *exchange = (exchange_t){
-        .status = HTTP_STATUS_OK,
-        .content_type = "text/plain; charset=utf-8",
-    };
+    tf_answer_begin(&exchange->answer);
+    http->held_bytes -= exchange->held_bytes;
+    exchange->held_bytes = 0;
+    exchange->sent_bytes = 0;
 }
 
-static bool header_add(struct lws *wsi, const char *name, const char *value, uint8_t **at,
-                       uint8_t *end)
+/* A client that reads slowly holds its body until its time is up: all of them together may hold so
+ * much and no more. */
+static void exchange_hold(tf_http_t *http, exchange_t *exchange)
 {
-    return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
-                                       (const unsigned char *)value, (int)strlen(value), at,
-                                       end) == 0;
+    size_t bytes = exchange->answer.text.room;
+    if (bytes > HELD_FREE_BYTES && http->held_bytes + bytes > HELD_BYTES_MAX) {
+        tf_rest_busy(&exchange->answer);
+        http->site.counts.bodies_refused++;
+        bytes = exchange->answer.text.room;
+    }
+    exchange->held_bytes = bytes;
+    http->held_bytes += bytes;
 }
 
-static bool headers_write(struct lws *wsi, const exchange_t *exchange)
+/* Headers in the making. A failure is sticky: they did not fit. */
+typedef struct headers {
+    struct lws *wsi;
+    uint8_t *at;
+    uint8_t *end;
+    bool failed;
+} headers_t;
+
+static void header_add(headers_t *headers, const char *name, const char *value)
+{
+    if (value == NULL || headers->failed)
+        return;
+    headers->failed = lws_add_http_header_by_name(headers->wsi, (const unsigned char *)name,
+                                                  (const unsigned char *)value, (int)strlen(value),
+                                                  &headers->at, headers->end) != 0;
+}
+
+static void answer_headers_add(headers_t *headers, const tf_answer_t *answer)
+{
+    char seconds[16];
+    (void)snprintf(seconds, sizeof seconds, "%u", answer->retry_after_s);
+    header_add(headers, "cache-control:", answer->cache_control);
+    header_add(headers, "x-content-type-options:", "nosniff");
+    header_add(headers, "etag:", answer->etag);
+    header_add(headers, "allow:", answer->allow);
+    header_add(headers, "retry-after:", answer->retry_after_s > 0 ? seconds : NULL);
+    header_add(headers, "access-control-allow-origin:", answer->any_origin ? "*" : NULL);
+    header_add(headers, "access-control-allow-methods:", answer->any_origin ? answer->allow : NULL);
+    /* The page's WebSocket is on another port, which is another origin; which host it has is the
+     * operator's affair (a proxy, a load balancer). */
+    header_add(headers, "content-security-policy:",
+               answer->page ? "default-src 'self'; connect-src 'self' ws: wss:" : NULL);
+    header_add(headers, "connection:", answer->close ? "close" : NULL);
+}
+
+static bool headers_write(struct lws *wsi, const tf_answer_t *answer)
 {
     uint8_t buffer[LWS_PRE + HEADERS_BYTES_MAX];
     uint8_t *start = buffer + LWS_PRE;
-    uint8_t *at = start;
-    uint8_t *end = buffer + sizeof buffer - 1;
-    if (lws_add_http_common_headers(wsi, exchange->status, exchange->content_type,
-                                    exchange->body.bytes, &at, end) != 0 ||
-        !header_add(wsi, "cache-control:", "no-store", &at, end))
+    headers_t headers = {.wsi = wsi, .at = start, .end = buffer + sizeof buffer - 1};
+    if (lws_add_http_common_headers(wsi, answer->status, answer->content_type,
+                                    tf_answer_bytes(answer), &headers.at, headers.end) != 0)
         return false;
-    if (exchange->status == HTTP_STATUS_METHOD_NOT_ALLOWED &&
-        !header_add(wsi, "allow:", "GET, HEAD", &at, end))
-        return false;
-    if (exchange->close_after && !header_add(wsi, "connection:", "close", &at, end))
-        return false;
-    return lws_finalize_write_http_header(wsi, start, &at, end) == 0;
+    answer_headers_add(&headers, answer);
+    return !headers.failed &&
+           lws_finalize_write_http_header(wsi, start, &headers.at, headers.end) == 0;
 }
 
 /* Callbacks answer lws: 0 = go on, -1 = close the connection. */
-static int exchange_end(struct lws *wsi, exchange_t *exchange)
+static int exchange_end(tf_http_t *http, struct lws *wsi, exchange_t *exchange)
 {
-    bool close_after = exchange->close_after;
-    exchange_begin(exchange);
+    bool close_after = exchange->answer.close;
+    exchange_begin(http, exchange);
     return close_after || lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
 }
 
-static int respond(struct lws *wsi, exchange_t *exchange, bool with_body)
+static int respond(tf_http_t *http, struct lws *wsi, exchange_t *exchange)
 {
-    if (!tf_buf_ok(&exchange->body))
+    const tf_answer_t *answer = &exchange->answer;
+    if (!tf_buf_ok(&answer->text))
         return -1; /* out of memory: half a page would be worse than none */
-    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, RESPONSE_TIMEOUT_S);
-    if (!headers_write(wsi, exchange))
+    size_t bytes = tf_answer_bytes(answer);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT,
+                    RESPONSE_TIMEOUT_S + (int)(bytes / RESPONSE_BYTES_PER_S));
+    if (!headers_write(wsi, answer))
         return -1;
-    if (!with_body)
-        return exchange_end(wsi, exchange);
+    if (answer->bodiless || bytes == 0)
+        return exchange_end(http, wsi, exchange);
     lws_callback_on_writable(wsi);
     return 0;
 }
 
 static int on_request(tf_http_t *http, struct lws *wsi, exchange_t *exchange)
 {
-    char *path = NULL;
-    int path_bytes = 0;
-    int method = lws_http_get_uri_and_method(wsi, &path, &path_bytes);
-    exchange_begin(exchange);
-    if (method == LWSHUMETH_GET || method == LWSHUMETH_HEAD) {
-        answer_path(http, exchange, path, (size_t)path_bytes);
-        return respond(wsi, exchange, method == LWSHUMETH_GET);
-    }
-    exchange->status = HTTP_STATUS_METHOD_NOT_ALLOWED;
-    exchange->close_after = true; /* a body may follow that nobody reads */
-    tf_buf_lit(&exchange->body, "method not allowed; use GET or HEAD\n");
-    return respond(wsi, exchange, true);
+    request_text_t text;
+    tf_request_t request;
+    request_read(wsi, &text, &request);
+    exchange_begin(http, exchange);
+    http->site.counts.connections = http->connections - 1; /* the listener is one of them */
+    http->site.counts.requests++;
+    tf_route(&http->site, &request, &exchange->answer);
+    exchange_hold(http, exchange);
+    return respond(http, wsi, exchange);
 }
 
-static int on_writeable(struct lws *wsi, exchange_t *exchange)
+static int on_writeable(tf_http_t *http, struct lws *wsi, exchange_t *exchange)
 {
     uint8_t buffer[LWS_PRE + CHUNK_BYTES];
-    size_t bytes = exchange->body.bytes - exchange->sent_bytes;
+    const uint8_t *body = tf_answer_body(&exchange->answer);
+    size_t bytes = tf_answer_bytes(&exchange->answer) - exchange->sent_bytes;
     if (bytes == 0)
         return 0;
     bool last = bytes <= CHUNK_BYTES;
     if (!last)
         bytes = CHUNK_BYTES;
-    memcpy(buffer + LWS_PRE, exchange->body.data + exchange->sent_bytes, bytes);
+    memcpy(buffer + LWS_PRE, body + exchange->sent_bytes, bytes);
     /* What the socket does not take of a chunk lws keeps and sends before the next callback. */
     if (lws_write(wsi, buffer + LWS_PRE, bytes, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
         (int)bytes)
         return -1;
     exchange->sent_bytes += bytes;
     if (last)
-        return exchange_end(wsi, exchange);
+        return exchange_end(http, wsi, exchange);
     lws_callback_on_writable(wsi);
     return 0;
 }
@@ -248,11 +268,12 @@ static int refuse_upgrade(struct lws *wsi)
 {
     static const char text[] = "no upgrades here; WebSocket clients: see --listen\n";
     uint8_t buffer[LWS_PRE + sizeof text];
-    exchange_t refusal = {0};
-    exchange_begin(&refusal);
+    tf_answer_t refusal = {0};
+    tf_answer_begin(&refusal);
     refusal.status = HTTP_STATUS_BAD_REQUEST;
-    refusal.close_after = true;
-    refusal.body.bytes = sizeof text - 1; /* for the headers; nothing is owned */
+    refusal.close = true;
+    refusal.data = (const uint8_t *)text;
+    refusal.data_bytes = sizeof text - 1;
     memcpy(buffer + LWS_PRE, text, sizeof text);
     if (!headers_write(wsi, &refusal) || lws_write(wsi, buffer + LWS_PRE, sizeof text - 1,
                                                    LWS_WRITE_HTTP_FINAL) < (int)sizeof text - 1)
@@ -281,11 +302,11 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_HTTP:
         return on_request(http, wsi, exchange);
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return on_writeable(wsi, exchange);
+        return on_writeable(http, wsi, exchange);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
         if (exchange != NULL)
-            exchange_begin(exchange);
+            exchange_begin(http, exchange);
         return 0;
     default:
         return 0;
@@ -347,10 +368,12 @@ static int on_connecting(tf_http_t *http, struct lws *listener)
         }
         int one = 1;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        if (http->connections > CONNECTIONS_MAX) /* the listener is one of them */
+        if (http->connections > CONNECTIONS_MAX) { /* the listener is one of them */
             (void)close(fd);
-        else
+            http->site.counts.connections_refused++;
+        } else {
             (void)lws_adopt_socket_vhost(http->vhost, fd); /* closes the socket when it fails */
+        }
     }
     return 0;
 }
@@ -465,9 +488,18 @@ static tf_status_t config_copy(tf_http_t *http, const tf_http_config_t *config)
         (void)snprintf(http->thread_names[i], THREAD_NAME_BYTES_MAX, "%s", config->threads[i].name);
         http->threads[i].name = http->thread_names[i];
     }
-    http->thread_count = config->thread_count;
+    (void)snprintf(http->ws_url, sizeof http->ws_url, "%s",
+                   config->ws_url != NULL ? config->ws_url : "");
     http->port = config->port;
-    http->watch = (tf_watch_t){.region = http->region, .lost_ns = config->lost_ns};
+    http->site = (tf_site_t){
+        .region = http->region,
+        .ws_url = config->ws_url != NULL ? http->ws_url : NULL,
+        .heartbeat_ms = config->heartbeat_ms,
+        .threads = http->threads,
+        .thread_count = config->thread_count,
+        .draining = &http->draining,
+        .watch = {.region = http->region, .lost_ns = config->lost_ns},
+    };
     return TF_OK;
 }
 
@@ -502,7 +534,7 @@ static void http_free(tf_http_t *http)
 {
     if (http->lws != NULL)
         lws_context_destroy(http->lws);
-    tf_watch_fini(&http->watch);
+    tf_watch_fini(&http->site.watch);
     tf_mem_free(http);
 }
 

@@ -13,11 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NUMBER_BYTES_MAX = 32, STATM_BYTES_MAX = 256 };
+enum { NUMBER_BYTES_MAX = 32, FAMILY_BYTES_MAX = 64, STATM_BYTES_MAX = 256 };
 
 /* ---- lines ---- */
 
-static void head_put(tf_buf_t *out, const char *name, const char *text, bool counter)
+static void typed_head_put(tf_buf_t *out, const char *name, const char *text, const char *type)
 {
     tf_buf_lit(out, "# HELP tickfan_");
     tf_buf_text(out, name);
@@ -25,7 +25,14 @@ static void head_put(tf_buf_t *out, const char *name, const char *text, bool cou
     tf_buf_text(out, text);
     tf_buf_lit(out, "\n# TYPE tickfan_");
     tf_buf_text(out, name);
-    tf_buf_text(out, counter ? " counter\n" : " gauge\n");
+    tf_buf_lit(out, " ");
+    tf_buf_text(out, type);
+    tf_buf_lit(out, "\n");
+}
+
+static void head_put(tf_buf_t *out, const char *name, const char *text, bool counter)
+{
+    typed_head_put(out, name, text, counter ? "counter" : "gauge");
 }
 
 /* name="value", escaped as the format asks: backslash, quote, line feed. */
@@ -60,15 +67,26 @@ static void sample_end(tf_buf_t *out, uint64_t value)
     tf_buf_lit(out, "\n");
 }
 
-/* A gauge without labels. */
-static void gauge_put(tf_buf_t *out, const char *name, const char *text, uint64_t value)
+/* A name with one sample, without labels. */
+static void single_put(tf_buf_t *out, const char *name, const char *text, bool counter,
+                       uint64_t value)
 {
-    head_put(out, name, text, false);
+    head_put(out, name, text, counter);
     tf_buf_lit(out, "tickfan_");
     tf_buf_text(out, name);
     tf_buf_lit(out, " ");
     tf_buf_uint(out, value);
     tf_buf_lit(out, "\n");
+}
+
+static void gauge_put(tf_buf_t *out, const char *name, const char *text, uint64_t value)
+{
+    single_put(out, name, text, false, value);
+}
+
+static void counter_put(tf_buf_t *out, const char *name, const char *text, uint64_t value)
+{
+    single_put(out, name, text, true, value);
 }
 
 /* ---- the process ---- */
@@ -137,14 +155,14 @@ static void heartbeat_put(tf_buf_t *out, int64_t age_ns)
     tf_buf_lit(out, "\n");
 }
 
-static void markets_put(tf_buf_t *out, const tf_watch_view_t *view)
+static void markets_put(tf_buf_t *out, const tf_watch_figures_t *seen)
 {
-    if (view->venue_count == 0)
+    if (seen->venue_count == 0)
         return;
     head_put(out, "markets", "Markets by venue and state; all are stale while ingest is lost",
              false);
-    for (uint32_t i = 0; i < view->venue_count; i++) {
-        const tf_watch_venue_t *venue = &view->venue[i];
+    for (uint32_t i = 0; i < seen->venue_count; i++) {
+        const tf_watch_venue_t *venue = &seen->venue[i];
         for (int state = 0; state < TF_WATCH_STATES; state++) {
             sample_begin(out, "markets");
             label_put(out, "venue", venue->name);
@@ -155,21 +173,38 @@ static void markets_put(tf_buf_t *out, const tf_watch_view_t *view)
     }
 }
 
-static void region_put(tf_buf_t *out, const char *region, const tf_watch_view_t *view)
+static void links_put(tf_buf_t *out, const tf_watch_figures_t *seen)
 {
-    if (view->health == TF_WATCH_ABSENT)
+    if (seen->venue_count == 0)
+        return;
+    head_put(
+        out, "venue_link_up",
+        "1 while the link to the venue is up: any of its markets has heard from the venue since "
+        "the link last opened; 0 while ingest is lost",
+        false);
+    for (uint32_t i = 0; i < seen->venue_count; i++) {
+        sample_begin(out, "venue_link_up");
+        label_put(out, "venue", seen->venue[i].name);
+        sample_end(out, seen->venue[i].link_up);
+    }
+}
+
+static void region_put(tf_buf_t *out, const char *region, const tf_watch_figures_t *seen)
+{
+    if (seen->health == TF_WATCH_ABSENT)
         return;
     char epoch[9];
-    tf_epoch_text(view->epoch, epoch);
+    tf_epoch_text(seen->epoch, epoch);
     head_put(out, "region_info", "The region that is read: its name and epoch, as labels", false);
     sample_begin(out, "region_info");
     label_put(out, "region", region);
     tf_buf_lit(out, ",");
     label_put(out, "epoch", epoch);
     sample_end(out, 1);
-    heartbeat_put(out, view->heartbeat_age_ns);
-    gauge_put(out, "instruments", "Instruments in the region", view->instruments);
-    markets_put(out, view);
+    heartbeat_put(out, seen->heartbeat_age_ns);
+    gauge_put(out, "instruments", "Instruments in the region", seen->instruments);
+    links_put(out, seen);
+    markets_put(out, seen);
 }
 
 /* ---- the threads ---- */
@@ -193,6 +228,90 @@ static void stats_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t t
         }
     }
 }
+
+/* ---- histograms ---- */
+
+/* Seconds without the zeros at the end: "0.000002", "10". */
+static void seconds_put(tf_buf_t *out, uint64_t ns)
+{
+    char text[NUMBER_BYTES_MAX];
+    int bytes = snprintf(text, sizeof text, "%llu.%09llu", (unsigned long long)(ns / TF_NS_PER_S),
+                         (unsigned long long)(ns % TF_NS_PER_S));
+    while (text[bytes - 1] == '0')
+        bytes--;
+    if (text[bytes - 1] == '.')
+        bytes--;
+    tf_buf_put(out, text, (size_t)bytes);
+}
+
+static void bucket_put(tf_buf_t *out, const char *name, const char *thread, size_t bucket,
+                       uint64_t count)
+{
+    tf_buf_lit(out, "tickfan_");
+    tf_buf_text(out, name);
+    tf_buf_lit(out, "_seconds_bucket{");
+    label_put(out, "thread", thread);
+    tf_buf_lit(out, ",le=\"");
+    if (bucket < TF_LATENCY_BUCKETS)
+        seconds_put(out, (uint64_t)tf_latency_bound_ns[bucket]);
+    else
+        tf_buf_lit(out, "+Inf");
+    tf_buf_lit(out, "\"");
+    sample_end(out, count);
+}
+
+/* The counts are cumulative, and the total is the last of them, so that they always agree; the sum
+ * may be one observation older or newer. */
+static void histogram_put(tf_buf_t *out, const char *name, const char *thread,
+                          const tf_latency_t *latency)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i <= TF_LATENCY_BUCKETS; i++) {
+        count += atomic_load_explicit(&latency->bucket[i], memory_order_relaxed);
+        bucket_put(out, name, thread, i, count);
+    }
+    tf_buf_lit(out, "tickfan_");
+    tf_buf_text(out, name);
+    tf_buf_lit(out, "_seconds_sum{");
+    label_put(out, "thread", thread);
+    tf_buf_lit(out, "} ");
+    seconds_put(out, atomic_load_explicit(&latency->sum_ns, memory_order_relaxed));
+    tf_buf_lit(out, "\ntickfan_");
+    tf_buf_text(out, name);
+    tf_buf_lit(out, "_seconds_count{");
+    label_put(out, "thread", thread);
+    sample_end(out, count);
+}
+
+/* Threads with clients have the histograms of sending, those that venues speak to the ones of
+ * ingest. */
+static bool has_histogram(const tf_http_thread_t *thread, tf_latency_row_t row)
+{
+    if (row == TF_LATENCY_venue_to_ingest || row == TF_LATENCY_ingest_to_publish)
+        return tf_stats_get(thread->stats, TF_STAT_venue_frames_total) > 0;
+    return thread->closes != NULL;
+}
+
+static void histograms_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t thread_count)
+{
+    for (int row = 0; row < TF_LATENCY_COUNT; row++) {
+        const char *name = tf_latency_name((tf_latency_row_t)row);
+        bool headed = false;
+        for (uint32_t i = 0; i < thread_count; i++) {
+            if (!has_histogram(&threads[i], (tf_latency_row_t)row))
+                continue;
+            if (!headed) {
+                char family[FAMILY_BYTES_MAX];
+                (void)snprintf(family, sizeof family, "%s_seconds", name);
+                typed_head_put(out, family, tf_latency_text((tf_latency_row_t)row), "histogram");
+            }
+            headed = true;
+            histogram_put(out, name, threads[i].name, &threads[i].stats->latency[row]);
+        }
+    }
+}
+
+/* ---- closes ---- */
 
 /* The rows of close.def by their lower-case names: two of them may share a code. */
 static const char *close_name(tf_ws_close_t reason, char out[NUMBER_BYTES_MAX])
@@ -239,13 +358,28 @@ static void closes_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t 
     }
 }
 
-void tf_metrics_write(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t thread_count,
-                      const char *region, const tf_watch_view_t *view)
+/* ---- the HTTP thread itself ---- */
+
+static void counts_put(tf_buf_t *out, const tf_site_counts_t *counts)
+{
+    gauge_put(out, "http_connections", "Open connections of the HTTP listener",
+              counts->connections);
+    counter_put(out, "http_requests_total", "HTTP requests", counts->requests);
+    counter_put(out, "http_connections_refused_total",
+                "HTTP connections closed at accept: over the limit", counts->connections_refused);
+    counter_put(out, "http_bodies_refused_total",
+                "HTTP requests answered with 503 because too much is held for slow readers",
+                counts->bodies_refused);
+}
+
+void tf_metrics_write(tf_buf_t *out, const tf_site_t *site, const tf_watch_figures_t *seen)
 {
     process_put(out);
-    region_put(out, region, view);
-    if (thread_count == 0)
+    counts_put(out, &site->counts);
+    region_put(out, site->region, seen);
+    if (site->thread_count == 0)
         return;
-    stats_put(out, threads, thread_count);
-    closes_put(out, threads, thread_count);
+    stats_put(out, site->threads, site->thread_count);
+    histograms_put(out, site->threads, site->thread_count);
+    closes_put(out, site->threads, site->thread_count);
 }

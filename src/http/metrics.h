@@ -9,11 +9,9 @@
 #pragma once
 
 #include "base/buf.h"
-#include "http/http.h"
-#include "http/watch.h"
+#include "http/site.h"
 
 #define TF_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* Append the whole page; `region` is the region's name. Check tf_buf_ok() afterwards. */
-void tf_metrics_write(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t thread_count,
-                      const char *region, const tf_watch_view_t *view);
+/* Append the whole page; `seen` is what tf_watch_look() saw. Check tf_buf_ok() afterwards. */
+void tf_metrics_write(tf_buf_t *out, const tf_site_t *site, const tf_watch_figures_t *seen);

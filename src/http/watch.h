@@ -1,12 +1,16 @@
 /*
  * watch: the HTTP thread's eye on the region. Attaches when somebody asks and the region is there,
- * follows it into a new epoch, and counts its markets. One thread; never waits.
+ * follows it into a new epoch, counts its markets, and lends the view that REST answers are made
+ * from. One thread; never waits.
  */
 #pragma once
+
+#include "view/view.h"
 
 #include <tickfan/event.h>
 #include <tickfan/reader.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -25,15 +29,25 @@ typedef struct tf_watch {
     const char *region; /* name; the caller's, outlives the watch */
     int64_t lost_ns;
     tf_reader_t *reader; /* NULL while absent */
+    bool has_view;
+    tf_view_t view; /* of `reader`; made when first asked for: it has room for the deepest book */
 } tf_watch_t;
 
 typedef struct tf_watch_venue {
     char name[TF_VENUE_BYTES_MAX]; /* [a-z0-9_]; "invalid" for a name that is none */
     uint32_t markets[TF_WATCH_STATES];
+
+    /*
+     * Is the link to the venue up, as far as the region tells? A link that closes makes every
+     * market of it STALE/VENUE_DISCONNECTED, and one that opens takes them out of it; before the
+     * first word of a venue they are RESYNC/STARTING. So it is up when any market is neither. False
+     * while ingest is lost.
+     */
+    bool link_up;
 } tf_watch_venue_t;
 
 /* What a look saw. All but `health` is zero while absent. */
-typedef struct tf_watch_view {
+typedef struct tf_watch_figures {
     tf_watch_health_t health;
     uint64_t epoch;
     int64_t heartbeat_age_ns; /* >= 0 */
@@ -41,13 +55,22 @@ typedef struct tf_watch_view {
     uint32_t live; /* markets that are live; 0 unless `health` is ALIVE */
     uint32_t venue_count;
     tf_watch_venue_t venue[TF_WATCH_VENUES_MAX];
-} tf_watch_view_t;
+} tf_watch_figures_t;
 
 /*
  * Attach if need be and count. While the writer is lost or gone every market counts as stale, as
  * clients are told: what the image says of it is old. A market whose entry is being written at that
  * very moment, over several tries, is left out of the counts.
  */
-void tf_watch_look(tf_watch_t *watch, int64_t now_mono_ns, tf_watch_view_t *view);
+void tf_watch_look(tf_watch_t *watch, int64_t now_mono_ns, tf_watch_figures_t *out);
+
+/*
+ * Attach if need be and lend the view, which says `lost` unless the writer is alive. While it is,
+ * the directory is complete; an entry that a dead writer left half written hides itself and those
+ * behind it. Valid until the next call of any of these. *out is NULL while absent, when an entry is
+ * being written at every try, and when memory is short.
+ */
+tf_watch_health_t tf_watch_view(tf_watch_t *watch, int64_t now_mono_ns, int64_t now_wall_ns,
+                                tf_view_t **out);
 
 void tf_watch_fini(tf_watch_t *watch);

@@ -236,6 +236,8 @@ static void on_market(tf_intake_t *intake, const tf_update_t *update)
     tf_roster_entry_t *entry = entry_for_market(intake, update->symbol);
     if (entry == NULL)
         return;
+    if (intake->source->ops->good != NULL)
+        intake->source->ops->good(intake->source);
     tf_feed_heard(&intake->feed, &entry->market);
     if (update->type == TF_UPDATE_BOOK_CHANGE)
         on_change(intake, entry, update);
@@ -400,6 +402,7 @@ uint32_t tf_intake_poll(tf_intake_t *intake, int64_t mono_ns, int64_t wall_ns, i
     *wake_in_ns = intake->ended ? INT64_MAX : 0;
     intake->mono_ns = mono_ns;
     quota_refresh(intake);
+    intake->bench->timed = !intake->source->virtual_clock;
     for (uint32_t events = 0; events < TURN_EVENTS_MAX && bytes < TURN_BYTES_MAX; events++) {
         tf_source_event_t event = {.type = TF_SOURCE_IDLE};
         if (intake->ended)

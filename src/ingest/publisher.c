@@ -109,6 +109,19 @@ void tf_publisher_state(tf_publisher_t *publisher, tf_market_state_t state,
     tf_region_put_state(publisher->bench->region, publisher->region_index, state, reason, stamp);
 }
 
+/* Once per update of the venue, after its publication. Both delays come from the stamps that clients
+ * see, so they cost no look at the clock. */
+static void delays_count(const tf_publisher_t *publisher, tf_event_type_t type, tf_stamp_t stamp)
+{
+    const tf_publisher_bench_t *bench = publisher->bench;
+    if (!bench->timed)
+        return;
+    int64_t tp_ns = tf_region_published_ns(bench->region, type, publisher->region_index);
+    if (stamp.te_ns != TF_TIME_NONE)
+        tf_time(bench->stats, venue_to_ingest, stamp.ti_ns - stamp.te_ns);
+    tf_time(bench->stats, ingest_to_publish, tp_ns - stamp.ti_ns);
+}
+
 /* Give the instrument a larger scale: tick and lot with it, the region's figures, and the book.
  * What is published of the book has the old scale until the next snapshot, so `withheld` falls. */
 static tf_publish_t scale_set(tf_publisher_t *publisher, scale_t scale, tf_stamp_t stamp)
@@ -224,6 +237,7 @@ tf_publish_t tf_publisher_snapshot(tf_publisher_t *publisher, const tf_update_le
     publisher->sz_settled = publisher->sz_settled || count > 0;
     publisher->instrument.scale_known = publisher->px_settled && publisher->sz_settled;
     book_publish(publisher, stamp);
+    delays_count(publisher, TF_EVENT_BOOK, stamp);
     return TF_PUBLISH_OK;
 }
 
@@ -295,6 +309,7 @@ tf_publish_t tf_publisher_change(tf_publisher_t *publisher, const tf_update_leve
     if (tf_book_crossed(publisher->book))
         return TF_PUBLISH_CROSSED;
     ops_publish(publisher, ops, stamp);
+    delays_count(publisher, TF_EVENT_BOOK, stamp);
     return TF_PUBLISH_OK;
 }
 
@@ -324,6 +339,7 @@ tf_publish_t tf_publisher_trade(tf_publisher_t *publisher, const tf_update_trade
     if (!price_scale(publisher, trade->px, &out.px) || !size_scale(publisher, trade->sz, &out.sz))
         return TF_PUBLISH_OVERFLOW;
     tf_region_put_trade(publisher->bench->region, publisher->region_index, &out, stamp);
+    delays_count(publisher, TF_EVENT_TRADE, stamp);
     return TF_PUBLISH_OK;
 }
 
@@ -409,6 +425,7 @@ tf_publish_t tf_publisher_ticker(tf_publisher_t *publisher, const tf_update_tick
         out.n24 = (int64_t)ticker->n24;
     }
     tf_region_put_ticker(publisher->bench->region, publisher->region_index, &out, stamp);
+    delays_count(publisher, TF_EVENT_TICKER, stamp);
     return TF_PUBLISH_OK;
 }
 

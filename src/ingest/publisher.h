@@ -23,6 +23,7 @@
 typedef struct tf_publisher_bench {
     tf_region_t *region;
     tf_stats_t *stats;
+    bool timed; /* the message in hand has the wall clock's times: its delays are counted */
     struct tf_publisher_op *op; /* the visible changes of the message in hand */
     size_t ops_max;
     tf_level_t *level[2]; /* by tf_side_t: image_depth levels, for snapshots; made when needed */

@@ -7,7 +7,13 @@
 
 tf_status_t tf_bell_open(tf_bell_t *bell)
 {
-    atomic_init(&bell->raised, 0);
+    return tf_bell_open_at(bell, &bell->own);
+}
+
+tf_status_t tf_bell_open_at(tf_bell_t *bell, tf_bell_word_t *word)
+{
+    bell->raised = &word->raised;
+    atomic_init(bell->raised, 0);
     bell->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (bell->fd < 0)
         return tf_error(TF_ERR_SYS, "eventfd: %s", strerrordesc_np(errno));
@@ -23,12 +29,12 @@ void tf_bell_close(tf_bell_t *bell)
 
 void tf_bell_raise(tf_bell_t *bell)
 {
-    (void)atomic_exchange_explicit(&bell->raised, 1, memory_order_seq_cst);
+    (void)atomic_exchange_explicit(bell->raised, 1, memory_order_seq_cst);
 }
 
 bool tf_bell_lower(tf_bell_t *bell)
 {
-    bool rung = atomic_exchange_explicit(&bell->raised, 0, memory_order_seq_cst) == 0;
+    bool rung = atomic_exchange_explicit(bell->raised, 0, memory_order_seq_cst) == 0;
     /* Even when nobody rang this time: a ring that came late for the last sleep may lie here, and
      * would make every later sleep return at once. */
     uint64_t rings = 0;
@@ -47,7 +53,7 @@ static void ring(const tf_bell_t *bell)
 static bool ring_first(const tf_bells_t *bells, uint32_t from)
 {
     for (uint32_t i = from; i < bells->count; i++) {
-        if (atomic_exchange_explicit(&bells->bell[i]->raised, 0, memory_order_seq_cst) != 0) {
+        if (atomic_exchange_explicit(bells->bell[i]->raised, 0, memory_order_seq_cst) != 0) {
             ring(bells->bell[i]);
             return true;
         }
@@ -71,7 +77,7 @@ bool tf_bells_ring_next(const tf_bells_t *bells, const tf_bell_t *own)
 void tf_bells_ring_all(const tf_bells_t *bells)
 {
     for (uint32_t i = 0; i < bells->count; i++) {
-        (void)atomic_exchange_explicit(&bells->bell[i]->raised, 0, memory_order_seq_cst);
+        (void)atomic_exchange_explicit(bells->bell[i]->raised, 0, memory_order_seq_cst);
         ring(bells->bell[i]);
     }
 }

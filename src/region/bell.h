@@ -17,6 +17,9 @@
  * The writer wakes the first sleeper of the set; whoever was rung wakes the next one behind itself,
  * so ingest pays for one system call however many threads sleep. Only the rung pass it on, and only
  * towards the end of the set: two idle readers can't keep waking each other.
+ *
+ * A set is the threads of one process. Threads of other processes lend the writer their sets over
+ * a unix socket: bell_host.h (the writer's end), bell_guest.h (theirs).
  */
 #pragma once
 
@@ -29,19 +32,29 @@
 
 enum { TF_BELLS_MAX = 64 };
 
+/* 1 = its reader is asleep or about to be. A line of its own: the writer exchanges it every batch.
+ */
+typedef struct tf_bell_word {
+    _Alignas(TF_CACHE_LINE_BYTES) _Atomic uint32_t raised;
+} tf_bell_word_t;
+
+/* Not to be copied or moved while open: `raised` may point into it. */
 typedef struct tf_bell {
-    _Alignas(
-        TF_CACHE_LINE_BYTES) _Atomic uint32_t raised; /* 1 = its reader is asleep or about to be */
-    int fd;                                           /* eventfd, non-blocking; -1 when closed */
+    tf_bell_word_t own;       /* not used when the word lies in a page shared between processes */
+    _Atomic uint32_t *raised; /* the word: shared by the reader and the writer */
+    int fd;                   /* eventfd, non-blocking; -1 when closed */
 } tf_bell_t;
 
-/* A set of bells: filled before the threads start, then only read. */
+/* A set of bells that pass a ring on to each other: the threads of one process. Filled before they
+ * start, then only read. */
 typedef struct tf_bells {
     tf_bell_t *bell[TF_BELLS_MAX];
     uint32_t count;
 } tf_bells_t;
 
 TF_MUST_CHECK tf_status_t tf_bell_open(tf_bell_t *bell);
+/* The same, with a word of a page that the writer's process maps too (bell_guest.h). */
+TF_MUST_CHECK tf_status_t tf_bell_open_at(tf_bell_t *bell, tf_bell_word_t *word);
 void tf_bell_close(tf_bell_t *bell);
 
 /* Reader: about to sleep. Look at the ring again after this, before blocking on `fd`. */

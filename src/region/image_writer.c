@@ -316,6 +316,18 @@ void tf_region_put_ticker(tf_region_t *region, uint32_t index, const tf_ticker_t
     tf_count(region->stats, published_tickers_total, 1);
 }
 
+int64_t tf_region_published_ns(const tf_region_t *region, tf_event_type_t type, uint32_t index)
+{
+    TF_ASSERT(type == TF_EVENT_BOOK || type == TF_EVENT_TRADE || type == TF_EVENT_TICKER);
+    tf_writer_check(region, index);
+    const tf_image_head_t *head = &tf_writer_book(region, index)->head;
+    if (type == TF_EVENT_TRADE)
+        head = &tf_writer_trades(region, index)->head;
+    else if (type == TF_EVENT_TICKER)
+        head = &tf_writer_ticker(region, index)->head;
+    return (int64_t)tf_word_get(&head->tp_ns);
+}
+
 bool tf_region_put_bbo(tf_region_t *region, uint32_t index, const tf_bbo_t *bbo, tf_stamp_t stamp)
 {
     tf_writer_check(region, index);

@@ -166,6 +166,9 @@ void tf_region_close(tf_region_t *region, bool remove)
         return;
     atomic_store_explicit(&region->header->state, TF_REGION_CLOSED, memory_order_release);
     tf_bells_ring_all(&region->bells);
+    if (region->guests != NULL)
+        tf_bell_host_ring_all(region->guests);
+    tf_bell_host_close(region->guests);
     if (remove) { /* before the lock goes: after it the name may lead to another writer's file */
         char path[TF_REGION_PATH_BYTES_MAX];
         tf_region_path(path, region->name, "");
@@ -200,8 +203,18 @@ tf_status_t tf_region_bell_add(tf_region_t *region, tf_bell_t *bell)
     return TF_OK;
 }
 
+tf_status_t tf_region_bell_host(tf_region_t *region, tf_stats_t *stats)
+{
+    TF_ASSERT(region->guests == NULL);
+    tf_status_t status = tf_bell_host_open(&region->guests, region->name, stats);
+    return status == TF_OK ? TF_OK : tf_error_within(status, "region \"%s\"", region->name);
+}
+
 void tf_region_ring_bells(tf_region_t *region)
 {
-    if (tf_bells_ring(&region->bells))
-        tf_count(region->stats, bell_rings_total, 1);
+    uint32_t rings = tf_bells_ring(&region->bells) ? 1 : 0;
+    if (region->guests != NULL)
+        rings += tf_bell_host_ring(region->guests);
+    if (rings > 0)
+        tf_count(region->stats, bell_rings_total, rings);
 }

@@ -47,8 +47,9 @@ uint64_t tf_region_bytes(const tf_region_config_t *config);
 TF_MUST_CHECK tf_status_t tf_region_create(tf_region_t **out, const tf_region_config_t *config,
                                            const tf_clock_t *clock, tf_stats_t *stats);
 
-/* Mark the region closed, ring every bell, unmap, give up the lock. The file stays for late readers
- * until the next writer replaces it, unless `remove`. NULL is allowed. */
+/* Mark the region closed, ring every bell, end the host of other processes' bells, unmap, give up
+ * the lock. The file stays for late readers until the next writer replaces it, unless `remove`.
+ * NULL is allowed. */
 void tf_region_close(tf_region_t *region, bool remove);
 
 uint64_t tf_region_epoch(const tf_region_t *region);
@@ -61,7 +62,12 @@ void tf_region_heartbeat(tf_region_t *region, int64_t now_mono_ns);
  * the writer's loop starts. */
 TF_MUST_CHECK tf_status_t tf_region_bell_add(tf_region_t *region, tf_bell_t *bell);
 
-/* Wake the first sleeping reader, if any; call after a batch of publications. */
+/* Take in the bells of other processes (bell_host.h), from a thread of its own; `stats` are that
+ * thread's. Before the writer's loop starts; ended by tf_region_close(). */
+TF_MUST_CHECK tf_status_t tf_region_bell_host(tf_region_t *region, tf_stats_t *stats);
+
+/* Wake the first sleeping reader of each process, if any; call after a batch of publications, and
+ * in turns without any: processes come and go here too. */
 void tf_region_ring_bells(tf_region_t *region);
 
 /* Times that a publication carries; te_ns may be TF_TIME_NONE. tp is taken from the clock inside.
@@ -99,6 +105,10 @@ void tf_region_put_trade(tf_region_t *region, uint32_t index, const tf_trade_t *
                          tf_stamp_t stamp);
 void tf_region_put_ticker(tf_region_t *region, uint32_t index, const tf_ticker_t *ticker,
                           tf_stamp_t stamp);
+
+/* When the instrument's book, trades or ticker (by the type of their records) were last published:
+ * the tp of it, read back from the image. */
+int64_t tf_region_published_ns(const tf_region_t *region, tf_event_type_t type, uint32_t index);
 
 /* Publishes only when it differs from what the image has; true when it did. */
 bool tf_region_put_bbo(tf_region_t *region, uint32_t index, const tf_bbo_t *bbo, tf_stamp_t stamp);

@@ -19,7 +19,7 @@ enum { TF_REGION_PATH_BYTES_MAX = 128 };
 
 bool tf_region_name_valid(const char *name);
 
-/* The path of a valid name's file; `suffix` is "" or ".lock". */
+/* The path of a valid name's file; `suffix` is "", ".lock" or ".sock". */
 void tf_region_path(char out[TF_REGION_PATH_BYTES_MAX], const char *name, const char *suffix);
 
 /* Take the lock: a descriptor to be closed to give it up, or TF_ERR_BUSY, TF_ERR_SYS. */

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "region/bell_host.h"
 #include "region/layout.h"
 #include "region/region.h"
 #include "region/ring.h"
@@ -41,7 +42,8 @@ struct tf_region {
     int lock_fd;
     int file_fd;
     char name[TF_REGION_NAME_BYTES_MAX];
-    tf_bells_t bells;
+    tf_bells_t bells;       /* of this process's threads */
+    tf_bell_host_t *guests; /* other processes' bells; NULL = none are taken in */
 };
 
 static inline tf_image_instrument_t *tf_writer_instrument(const tf_region_t *region, uint32_t index)

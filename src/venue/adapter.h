@@ -102,6 +102,7 @@ typedef struct tf_adapter_rules {
     int64_t
         heartbeat_timeout_ns; /* per instrument, armed by the first heartbeat; 0 = no such rule */
     uint32_t heartbeats_ahead_max; /* so many heartbeats in a row may name an unseen trade id */
+    uint32_t requests_per_s;       /* request frames of one link, evenly spaced; 0 = no rule */
     int64_t resync_spacing_ns;     /* at most one resync request per instrument in this time */
 } tf_adapter_rules_t;
 
@@ -116,6 +117,7 @@ typedef enum tf_request {
 
 typedef struct tf_adapter_ops {
     const char *venue; /* "coinbase" */
+    const char *url;   /* its public WebSocket; NULL = none is known */
     tf_adapter_rules_t rules;
     const char *const *default_symbols; /* canonical, about ten big markets; NULL-terminated */
 

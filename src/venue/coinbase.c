@@ -532,11 +532,13 @@ static const char *const coinbase_symbols[] = {
 
 const tf_adapter_ops_t tf_adapter_coinbase = {
     .venue = "coinbase",
+    .url = "wss://ws-feed.exchange.coinbase.com",
     /* A heartbeat a second and product; one that overtakes its match is normal, two prove a loss.
-     * The spacing keeps resyncs far below the venue's 10 messages a second. */
+     * Requests stay below the venue's 10 a second, resyncs far below. */
     .rules = {.trade_ids_contiguous = true,
               .heartbeat_timeout_ns = 5000000000,
               .heartbeats_ahead_max = 1,
+              .requests_per_s = 8,
               .resync_spacing_ns = 2000000000},
     .default_symbols = coinbase_symbols,
     .create = coinbase_create,

@@ -228,6 +228,7 @@ tf_status_t tf_replay_open(tf_source_t **out, const tf_replay_config_t *config)
         return tf_error(TF_ERR_MEMORY, "recording %s: out of memory", config->path);
     }
     replay->source.ops = &replay_ops;
+    replay->source.virtual_clock = true;
     replay->speed = speed;
     replay->loop = config->loop;
     const tf_status_t status = tf_recording_open(&replay->recording, config->path);

@@ -1,7 +1,7 @@
 /*
  * source: where a venue link's frames come from: a recording (replay.c), the simulated venue
- * (sim.c). Owned and polled by one ingest thread; never blocks. Flow: [source] -> adapter ->
- * ingest.
+ * (sim.c), the venue itself (link.h). Owned and polled by one ingest thread; never blocks. Flow:
+ * [source] -> adapter -> ingest.
  *
  * A source has its own clock. For live data it is the wall clock; a recording has a virtual one, so
  * that receive times and time-outs come out the same at any replay speed. Ingest takes every time
@@ -46,12 +46,17 @@ typedef struct tf_source_ops {
     /* A request frame for the venue. A recording has nobody to ask and ignores it. */
     void (*send)(tf_source_t *source, const char *text, size_t bytes);
 
+    /* A market message was decoded: the connection is of use. NULL: nobody asks. */
+    void (*good)(tf_source_t *source);
+
     void (*destroy)(tf_source_t *source);
 } tf_source_ops_t;
 
 /* First member of every source. */
 struct tf_source {
     const tf_source_ops_t *ops;
+    bool virtual_clock; /* its times are not the wall clock's: delays measured with them mean nothing
+                         */
 };
 
 /*

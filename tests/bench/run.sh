@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The benchmarks: run.sh [--build DIR] [PART...]; parts: ring normalise fanout memory (default: all).
+# The benchmarks: run.sh [--build DIR] [PART...]; parts: ring normalise encode
+# fanout scale latency hot watch memory (default: all).
 #
 # Prints lines "bench NAME key=value ..." and, at the end, each target beside what was measured.
 # What is compared is measured in one run, in turns, and shown as medians: a busy machine is then
-# busy for all. Takes two to three minutes; `./dev bench` builds the release before.
+# busy for all. Takes about ten minutes; `./dev bench` builds the release before.
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
@@ -13,6 +14,16 @@ clients=2000          # of the fan-out run: one stream each
 updates_per_s=250     # of the simulated market: some 40 visible changes of its best ten levels
 pairs=7               # server and bare loop in turns
 window_s=6            # of steady state, per run
+scale_clients=(1000 5000 10000)
+scale_sends_per_s=80000 # whatever the number of clients
+scale_pairs=3
+hot_clients=1000
+hot_trades_per_s=12000 # of the one instrument, with --batch-us
+hot_batch_us=10000
+watch_clients=5000
+watch_instruments=500
+watch_count=50        # of one client
+watch_changes_per_s=10 # of the best bid and offer of an instrument
 idle_clients=5000     # of the memory run
 connect_patience_s=30
 
@@ -138,7 +149,7 @@ server_start() { # server_start SIM-OPTIONS FLAG...
     local tries tid
     : >"$scratch/server"
     "$build/tickfan" serve --region "bench-$$" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
-        --log-level warn --venue "sim:$1" "${@:2}" >"$scratch/server" &
+        --log-level warn --fanout-threads 1 --venue "sim:$1" "${@:2}" >"$scratch/server" &
     server_pid=$!
     pids+=("$server_pid")
     for ((tries = 0; tries < 100; tries++)); do
@@ -150,7 +161,7 @@ server_start() { # server_start SIM-OPTIONS FLAG...
     http_port=$(sed -n 's#^HTTP .*:\([0-9]*\)/ .*#\1#p' "$scratch/server")
     for tid in /proc/"$server_pid"/task/*; do
         tid=${tid##*/}
-        if [[ $(<"/proc/$server_pid/task/$tid/comm") == fanout ]]; then
+        if [[ $(<"/proc/$server_pid/task/$tid/comm") == fanout* ]]; then
             fanout_tid=$tid
             taskset -p -c "$sender_core" "$tid" >/dev/null
         else
@@ -166,8 +177,9 @@ metrics() { # the page of the server, into $scratch/metrics
     exec 3>&-
 }
 
-metric() { # metric NAME, as the page of the last metrics() has it
-    awk -v name="tickfan_$1" '$1 == name || $1 == name "{thread=\"fanout-0\"}" { print $2 }' "$scratch/metrics"
+metric() { # metric NAME [THREAD], as the page of the last metrics() has it
+    awk -v name="tickfan_$1" -v thread="${2:-fanout-0}" \
+        '$1 == name || $1 == name "{thread=\"" thread "\"}" { print $2 }' "$scratch/metrics"
 }
 
 # Connect and ask; returns when all have, with sink_pid.
@@ -198,33 +210,49 @@ fanout_cpu_ns() { # of the fan-out thread so far
     cut -d' ' -f1 "/proc/$server_pid/task/$fanout_tid/schedstat"
 }
 
+# What the page says now of the fan-out thread's counters, and its CPU time: into the array `taken`.
+taken_names=(frames_delivered_total sent_bytes_total frames_encoded_total sends_total
+    frames_skipped_total turns_total trades_lost_total)
+take() {
+    local name
+    taken=()
+    metrics || return 1
+    for name in "${taken_names[@]}"; do taken+=("$(metric "$name")"); done
+    taken+=("$(metric published_trades_total ingest)" "$(metric published_bbos_total ingest)")
+    taken+=("$(fanout_cpu_ns)")
+}
+
+# The counters' growth over a window of steady state: into `grown`, in the order of take().
+observe() { # observe SECONDS
+    local i before
+    take || return 1
+    before=("${taken[@]}")
+    sleep "$1"
+    take || return 1
+    grown=()
+    for i in "${!taken[@]}"; do grown+=($((taken[i] - before[i]))); done
+}
+
 # One run of the server: ns_per_frame, bytes_per_frame, frames_per_s of one client, and a line.
 run_server() {
-    local name cpu_ns before=() after=() frames
-    local names=(frames_delivered_total sent_bytes_total frames_encoded_total sends_total
-        frames_skipped_total turns_total)
+    local frames cpu_ns
     server_start "instruments=1,updates_per_s=$updates_per_s,trades_per_s=0,burst_every_s=0" ||
         return 1
     clients_start "$clients" 600 --send "$(subscribe book.sim.BTC-USD.10.raw)" || return 1
     sleep 1
-    metrics || return 1
-    for name in "${names[@]}"; do before+=("$(metric "$name")"); done
-    cpu_ns=$(fanout_cpu_ns)
-    sleep "$window_s"
-    cpu_ns=$(($(fanout_cpu_ns) - cpu_ns))
-    metrics || return 1
-    for name in "${names[@]}"; do after+=("$(metric "$name")"); done
+    observe "$window_s" || return 1
     stop "$sink_pid"
     stop "$server_pid"
-    frames=$((after[0] - before[0]))
+    frames=${grown[0]} cpu_ns=${grown[9]}
     ((frames > 0)) || return 1
     ns_per_frame=$((cpu_ns / frames))
-    bytes_per_frame=$(((after[1] - before[1] + frames / 2) / frames))
-    frames_per_s=$(((after[2] - before[2] + window_s / 2) / window_s))
-    frames_per_send=$(calc %.3f "$frames / $((after[3] - before[3]))")
+    bytes_per_frame=$(((grown[1] + frames / 2) / frames))
+    frames_per_s=$(((grown[2] + window_s / 2) / window_s))
+    ((frames_per_s > 0)) || frames_per_s=1
+    frames_per_send=$(calc %.3f "$frames / ${grown[3]}")
     echo "bench fanout clients=$clients delivered=$frames bytes_per_frame=$bytes_per_frame" \
         "frames_per_s=$frames_per_s frames_per_send=$frames_per_send" \
-        "skipped=$((after[4] - before[4])) turns=$((after[5] - before[5]))" \
+        "skipped=${grown[4]} turns=${grown[5]}" \
         "cpu_percent=$(calc %.1f "$cpu_ns / 1e7 / $window_s") cpu_ns_per_frame=$ns_per_frame"
 }
 
@@ -257,6 +285,118 @@ bench_fanout() {
         "to_send_loop=$(calc %.3f "$(median "${server[@]}") / $bare_ns")"
     row "fan-out: CPU per delivered frame, to a bare io_uring loop" most 1.15 "$(median "${ratio[@]}")" "x"
     row "fan-out: frames per send, one stream" most 1.01 "$frames_per_send" "frames"
+}
+
+# ---- the same at other numbers of clients ----------------------------------------------------
+
+bench_scale() {
+    local pair server bare ratio
+    for clients in "${scale_clients[@]}"; do
+        if (($(ulimit -Hn) < clients + 200)); then
+            skip scale "the limit of open files is below $clients"
+            continue
+        fi
+        # Some 16% of the simulated book messages change its best ten levels.
+        updates_per_s=$((scale_sends_per_s * 100 / 16 / clients))
+        server=() bare=() ratio=()
+        for ((pair = 0; pair < scale_pairs; pair++)); do
+            run_server || return 1
+            run_bare "$bytes_per_frame" "$frames_per_s" || return 1
+            server+=("$ns_per_frame")
+            bare+=("$bare_ns")
+            ratio+=("$(calc %.3f "$ns_per_frame / $bare_ns")")
+        done
+        echo "bench scale clients=$clients fanout_ns=$(median "${server[@]}")" \
+            "bare_ns=$(median "${bare[@]}") ratio=$(median "${ratio[@]}")" \
+            "fanout_spread_percent=$(spread_percent "${server[@]}")" \
+            "bare_spread_percent=$(spread_percent "${bare[@]}")"
+        row "fan-out: CPU per frame to a bare loop, $clients clients" most 1.15 \
+            "$(median "${ratio[@]}")" "x"
+    done
+}
+
+# ---- encoding --------------------------------------------------------------------------------
+
+bench_encode() {
+    timeout 60 "$build/tests/bench/fanout/encode_bench"
+}
+
+# ---- latency ---------------------------------------------------------------------------------
+
+# What `sink_clients --latency` says of a run of $window_s: sink_line.
+observe_clients() { # observe_clients COUNT SINK-OPTION...
+    clients_start "$1" "$window_s" --latency "${@:2}" || return 1
+    observe $((window_s - 2)) || return 1
+    wait "$sink_pid" || return 1
+    forget "$sink_pid"
+    grep '^bench sink_clients' "$scratch/sink"
+    sink_line=$(grep '^bench sink_latency' "$scratch/sink")
+}
+
+bench_latency() {
+    local text count
+    if (($(nproc) >= 2)); then
+        text=$(timeout 120 "$build/tests/bench/fanout/latency_bench") || return 1
+        echo "$text"
+        row "venue frame received to first send, sleeping, p50" most 100 \
+            "$(value p50_us "$(grep mode=sleeping <<<"$text")")" "us"
+        row "venue frame received to first send, spinning, p50" most 20 \
+            "$(value p50_us "$(grep mode=spinning <<<"$text")")" "us"
+    else
+        skip latency "needs two cores"
+    fi
+    for count in 1000 5000; do
+        server_start "instruments=1,updates_per_s=60,trades_per_s=0,burst_every_s=0" || return 1
+        observe_clients "$count" --send "$(subscribe book.sim.BTC-USD.10.raw)" || return 1
+        stop "$server_pid"
+        echo "bench clients_latency clients=$count ${sink_line#bench sink_latency }"
+    done
+}
+
+# ---- hot trades, watch list ------------------------------------------------------------------
+
+bench_hot() {
+    local per_core
+    server_start "instruments=1,updates_per_s=1,trades_per_s=$hot_trades_per_s,burst_every_s=0" \
+        --batch-us "$hot_batch_us" || return 1
+    observe_clients "$hot_clients" --send "$(subscribe trades.sim.BTC-USD.raw)" || return 1
+    stop "$server_pid"
+    per_core=$(calc %.2f "${grown[7]} * $hot_clients / (${grown[9]} / 1e9) / 1e6")
+    echo "bench hot_trades clients=$hot_clients trades_per_s=$((grown[7] / (window_s - 2)))" \
+        "trades_per_frame=$(calc %.1f "${grown[7]} / (${grown[2]} + 0.001)")" \
+        "lost=${grown[6]} skipped=${grown[4]} messages_per_core_s=${per_core}e6" \
+        "cpu_percent=$(calc %.1f "${grown[9]} / 1e7 / ($window_s - 2)")" \
+        "bytes_per_s=$((grown[1] / (window_s - 2))) ${sink_line#bench sink_latency }"
+    ((grown[6] == 0)) || echo "bench hot_trades: trades were lost, the figure does not count"
+    row "hot trades, $hot_clients clients: messages per second and core" least 12 "$per_core" "M/s"
+    row "hot trades: p99 from publication to a client" most 100000 "$(value age_p99_us "$sink_line")" "us"
+}
+
+get() { # get PATH: the body
+    exec 3<>"/dev/tcp/127.0.0.1/$http_port"
+    printf 'GET %s HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n' "$1" >&3
+    timeout 10 tr -d '\r' <&3 | sed '1,/^$/d'
+    exec 3>&-
+}
+
+bench_watch() {
+    local per_core
+    if (($(ulimit -Hn) < watch_clients + 200)); then
+        skip watch "the limit of open files is below $watch_clients"
+        return 0
+    fi
+    server_start "instruments=$watch_instruments,updates_per_s=$((watch_changes_per_s * 3)),trades_per_s=0,burst_every_s=0,depth=20" \
+        || return 1
+    sleep 2 # until every instrument has its book
+    get /v1/instruments | grep -o '"symbol":"[^"]*"' | sed 's/.*:"\(.*\)"/bbo.sim.\1.raw/' >"$scratch/watch"
+    observe_clients "$watch_clients" --watch "$scratch/watch" --watch-count "$watch_count" || return 1
+    stop "$server_pid"
+    per_core=$(calc %.2f "${grown[0]} / (${grown[9]} / 1e9) / 1e6")
+    echo "bench watch_list clients=$watch_clients watched=$watch_count" \
+        "changes_per_s=$(calc %.1f "${grown[8]} / $watch_instruments / ($window_s - 2)")" \
+        "updates_per_core_s=${per_core}e6 updates_per_send=$(calc %.1f "${grown[0]} / (${grown[3]} + 0.001)")" \
+        "cpu_percent=$(calc %.1f "${grown[9]} / 1e7 / ($window_s - 2)") ${sink_line#bench sink_latency }"
+    row "watch list, $watch_clients clients: updates per second and core" least 4 "$per_core" "M/s"
 }
 
 # ---- memory ----------------------------------------------------------------------------------
@@ -312,12 +452,15 @@ main() {
     while (($#)); do
         case $1 in
         --build) build=${2:?--build needs a folder} && shift ;;
-        ring | normalise | fanout | memory) parts+=("$1") ;;
-        *) echo "usage: run.sh [--build DIR] [ring|normalise|fanout|memory]..." >&2 && exit 2 ;;
+        ring | normalise | encode | fanout | scale | latency | hot | watch | memory) parts+=("$1") ;;
+        *)
+            echo "usage: run.sh [--build DIR] [ring|normalise|encode|fanout|scale|latency|hot|watch|memory]..." >&2
+            exit 2
+            ;;
         esac
         shift
     done
-    ((${#parts[@]})) || parts=(ring normalise fanout memory)
+    ((${#parts[@]})) || parts=(ring normalise encode fanout scale latency hot watch memory)
     cores
     describe
     for part in "${parts[@]}"; do

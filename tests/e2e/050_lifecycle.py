@@ -279,6 +279,8 @@ class Http(unittest.TestCase):
             elif not line.startswith("#"):
                 self.assertRegex(line, SERIES)
                 name = re.split(r"[{ ]", line)[0]
+                family = re.sub(r"_(bucket|sum|count)$", "", name)
+                name = family if typed.get(family) == "histogram" else name
                 self.assertIn(name, typed)
                 self.assertEqual(typed[name] == "counter", name.endswith("_total"), name)
 

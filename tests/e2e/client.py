@@ -1,346 +1,18 @@
 """A strict client of the protocol, from its specification alone: every message of every
-subscription is checked, and books are rebuilt. A Violation names the channel and the broken rule.
-"""
+subscription is checked (channels.py), and so are replies and heartbeats."""
 
 import asyncio
-import bisect
-import collections
 import json
-import re
-import zlib
 
 import websockets
 
-STATES = {"live", "stale", "resync", "halted"}
-REASONS = {"starting", "venue_disconnected", "silent", "seq_gap", "checksum", "crossed",
-           "venue_status", "ingest_lost"}
-CHECKSUM_LEVELS = 10
+from channels import KINDS, Violation, require
+
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
-
-class Violation(AssertionError):
-    pass
-
-
-def require(holds, text, *values):
-    if not holds:
-        raise Violation(text % values if values else text)
-
-
-def decimal_pattern(places):
-    fraction = r"\.\d{%d}" % places if places > 0 else ""
-    return re.compile(r"^-?(0|[1-9]\d*)%s$" % fraction)
-
-
-class Side:
-    """Levels as the wire has them, sorted best first by their mantissa."""
-
-    def __init__(self, sign):
-        self.sign = sign
-        self.keys = []
-        self.level = {}
-
-    def key(self, price):
-        return self.sign * int(price.replace(".", ""))
-
-    def set(self, price, size):
-        key = self.key(price)
-        if not size.strip("0."):
-            require(key in self.level, "removal of a level at %s that is not there", price)
-            del self.level[key]
-            del self.keys[bisect.bisect_left(self.keys, key)]
-            return
-        if key not in self.level:
-            bisect.insort(self.keys, key)
-        else:
-            require(self.level[key][1] != size, "level at %s set to the size it has", price)
-        self.level[key] = (price, size)
-
-    def replace(self, levels):
-        self.level = {self.key(price): (price, size) for price, size in levels}
-        self.keys = [self.key(price) for price, _ in levels]
-        require(all(a < b for a, b in zip(self.keys, self.keys[1:])), "snapshot is not best first")
-        require(all(size.strip("0.") for _, size in levels), "snapshot with a size of zero")
-
-    def truncate(self, depth):
-        for key in self.keys[depth:]:
-            del self.level[key]
-        del self.keys[depth:]
-
-    def top(self, count):
-        return [self.level[key] for key in self.keys[:count]]
-
-
-class Channel:
-    """One subscription: what it holds, and the rules that are the same for every kind."""
-
-    kind = None
-    chained = False  # prev must be the seq held
-
-    def __init__(self, entry, oracle):
-        self.name = entry["channel"]
-        kind, self.venue, self.symbol, *rest = self.name.split(".")
-        require(kind == self.kind, "%s is not of kind %s", self.name, self.kind)
-        self.depth = rest.pop(0) if kind == "book" else None
-        self.rate = rest.pop(0)
-        require(not rest, "%s has too many fields", self.name)
-        self.oracle = oracle.market(self.symbol) if oracle else None
-        self.state = None  # (state, reason) told last
-        self.states = []   # by messages of type state
-        self.seq = None
-        self.described_seq = None
-        self.counts = dict.fromkeys(("snapshot", "update", "state", "lag", "gap"), 0)
-        self.first_seq = None  # of the first message
-        self.ids_follow = True  # trade ids are contiguous but for announced gaps
-        self.recent = collections.deque(maxlen=12)  # for the report of a violation
-        self.describe(entry)
-
-    def describe(self, entry):
-        """An entry of `subscribed`: a reply's, or a notification's (then a snapshot follows)."""
-        require(entry["channel"] == self.name, "%s described as %s", self.name, entry["channel"])
-        for field in ("sid", "seq", "px_dp", "sz_dp"):
-            require(isinstance(entry[field], int), "%s: %s is no integer", self.name, field)
-        require(isinstance(entry["epoch"], str) and entry["epoch"], "%s: no epoch", self.name)
-        require("recovered" in entry, "%s: no recovered", self.name)
-        self.sid = entry["sid"]
-        self.epoch = entry["epoch"]
-        self.px_dp = entry["px_dp"]
-        self.sz_dp = entry["sz_dp"]
-        self.price_pattern = decimal_pattern(self.px_dp)
-        self.size_pattern = decimal_pattern(self.sz_dp)
-        self.described_seq = entry["seq"]
-        self.seq = None  # a snapshot comes first
-
-    @property
-    def over(self):
-        """The recording ended: the venue is gone, and all that came before is here."""
-        gone = self.state == ("stale", "venue_disconnected") and self.seq is not None
-        return gone and (self.oracle is None or self.oracle.final(self))
-
-    def check_price(self, text):
-        require(isinstance(text, str) and self.price_pattern.match(text),
-                "%s: price %r has not %d places", self.name, text, self.px_dp)
-
-    def check_size(self, text):
-        require(isinstance(text, str) and self.size_pattern.match(text) and text[0] != "-",
-                "%s: size %r has not %d places", self.name, text, self.sz_dp)
-
-    def on_message(self, params):
-        kind = params.get("type")
-        require(kind in ("snapshot", "update", "state"), "%s: type %r", self.name, kind)
-        self.counts[kind] += 1
-        self.check_times(params)
-        require(isinstance(params["seq"], int), "%s: seq is no integer", self.name)
-        if kind == "state":
-            self.on_state(params)
-            return
-        if kind == "snapshot":
-            self.take_state(params)
-            require(params["epoch"] == self.epoch, "%s: epoch %s, described as %s", self.name,
-                    params["epoch"], self.epoch)
-            require(params["prev"] is None, "%s: snapshot with prev", self.name)
-            if self.seq is None:
-                require(params["seq"] >= self.described_seq, "%s: snapshot %d, described as %d",
-                        self.name, params["seq"], self.described_seq)
-            else:
-                require(params["seq"] > self.seq, "%s: snapshot goes from %d to %d", self.name,
-                        self.seq, params["seq"])
-        else:
-            self.check_update(params)
-        self.on_data(params, kind == "snapshot")
-        self.seq = params["seq"]
-        if self.first_seq is None:
-            self.first_seq = self.seq
-
-    def check_update(self, params):
-        require(self.seq is not None, "%s: update before the snapshot", self.name)
-        require(params["seq"] > self.seq, "%s: update goes from %d to %d", self.name, self.seq,
-                params["seq"])
-        if self.chained:
-            require(params["prev"] == self.seq, "%s: prev is %r, held is %d", self.name,
-                    params["prev"], self.seq)
-        else:
-            require(params["prev"] is None, "%s: prev is %r", self.name, params["prev"])
-
-    def check_times(self, params):
-        for field in ("te", "ti", "tp"):
-            require(field in params, "%s: no %s", self.name, field)
-            value = params[field]
-            require(isinstance(value, int) or (field == "te" and value is None),
-                    "%s: %s is %r", self.name, field, value)
-            require(value is None or 10**15 < value < 10**16, "%s: %s is %r, not microseconds",
-                    self.name, field, value)
-
-    def take_state(self, params):
-        state, reason = params["state"], params.get("reason")
-        require(state in STATES, "%s: state %r", self.name, state)
-        if state == "live":
-            require(reason is None, "%s: live with reason %r", self.name, reason)
-        else:
-            require(reason in REASONS, "%s: %s with reason %r", self.name, state, reason)
-        self.state = (state, reason)
-
-    def on_state(self, params):
-        before = self.state
-        self.take_state(params)
-        self.states.append(self.state[0])
-        require(self.state != before, "%s: told twice of %s", self.name, self.state)
-        require("prev" not in params and "data" not in params, "%s: state with data", self.name)
-        require(self.seq is None or params["seq"] >= self.seq, "%s: state with seq %d, held is %d",
-                self.name, params["seq"], self.seq)
-
-    def on_lag(self, params):
-        self.counts["lag"] += 1
-        require(self.seq is not None, "%s: lag before the snapshot", self.name)
-        require(params["from"] == self.seq, "%s: lag from %r, held is %d", self.name,
-                params["from"], self.seq)
-        require(params["to"] > params["from"] and params["count"] == params["to"] - params["from"],
-                "%s: lag %r", self.name, params)
-        require(isinstance(params["action"], str), "%s: lag without action", self.name)
-
-    def on_gap(self, params):
-        raise Violation("%s: gap on a channel that has none" % self.name)
-
-    def on_data(self, params, snapshot):
-        raise NotImplementedError
-
-
-class BookChannel(Channel):
-    kind = "book"
-    chained = True
-
-    def __init__(self, entry, oracle):
-        self.bids = Side(-1)
-        self.asks = Side(1)
-        super().__init__(entry, oracle)
-        self.levels_max = entry["depth_max"] if self.depth == "full" else int(self.depth)
-
-    def checksum(self):
-        count = min(CHECKSUM_LEVELS, self.levels_max)
-        bids, asks = self.bids.top(count), self.asks.top(count)
-        parts = []
-        for i in range(max(len(bids), len(asks))):
-            for side in (bids, asks):
-                if i < len(side):
-                    parts += side[i]
-        return zlib.crc32(":".join(parts).encode())
-
-    def on_data(self, params, snapshot):
-        data = params["data"]
-        for side, levels in ((self.bids, data["b"]), (self.asks, data["a"])):
-            for price, size in levels:
-                self.check_price(price)
-                self.check_size(size)
-            if snapshot:
-                side.replace(levels)
-                require(len(levels) <= self.levels_max, "%s: %d levels", self.name, len(levels))
-                continue
-            for price, size in levels:
-                side.set(price, size)
-            side.truncate(self.levels_max)
-        require(snapshot or data["b"] or data["a"], "%s: update of nothing", self.name)
-        require(params["cs"] == self.checksum(), "%s: cs of seq %d is %r, the book's is %d",
-                self.name, params["seq"], params["cs"], self.checksum())
-        if self.state[0] == "live" and self.bids.keys and self.asks.keys:
-            require(-self.bids.keys[0] < self.asks.keys[0], "%s: crossed and live", self.name)
-        if self.oracle and params["seq"] > 0:
-            self.oracle.check_book(self, params)
-
-
-class TradesChannel(Channel):
-    kind = "trades"
-    chained = True
-
-    def __init__(self, entry, oracle):
-        self.trades = []
-        self.missing = 0  # trades between the last one held and the next, as announced
-        super().__init__(entry, oracle)
-
-    def describe(self, entry):
-        """A new scale does not end a list: it goes on from the seq held, in the new scale."""
-        held = self.seq if self.described_seq is not None and entry["epoch"] == self.epoch else None
-        super().describe(entry)
-        if held is not None:
-            require(entry["seq"] == held, "%s: goes on at %d, held is %d", self.name, entry["seq"],
-                    held)
-            self.seq = held
-
-    def on_gap(self, params):
-        self.counts["gap"] += 1
-        require(params["cause"] in ("venue", "server"), "%s: gap by %r", self.name, params["cause"])
-        require(params["from"] == self.seq, "%s: gap from %r, held is %d", self.name,
-                params["from"], self.seq)
-        self.missing += params["count"]
-        if params["cause"] == "server":
-            require(params["count"] == params["to"] - params["from"], "%s: gap %r", self.name,
-                    params)
-            self.seq = params["to"]
-
-    def on_data(self, params, snapshot):
-        trades = params["data"]
-        if snapshot:
-            require(len(trades) <= 50, "%s: snapshot of %d trades", self.name, len(trades))
-            self.trades = []
-            self.missing = 0
-        else:
-            require(len(trades) == params["seq"] - params["prev"], "%s: %d trades from %d to %d",
-                    self.name, len(trades), params["prev"], params["seq"])
-        for position, trade in enumerate(trades):
-            self.on_trade(trade)
-            if self.oracle:
-                self.oracle.check_trade(self, params["seq"] - len(trades) + 1 + position, trade)
-
-    def on_trade(self, trade):
-        require(isinstance(trade["id"], str) and 0 < len(trade["id"]) <= 40, "%s: id %r", self.name,
-                trade["id"])
-        self.check_price(trade["px"])
-        self.check_size(trade["sz"])
-        require(trade["side"] in ("buy", "sell"), "%s: side %r", self.name, trade["side"])
-        require(trade["te"] is None or isinstance(trade["te"], int), "%s: te %r", self.name,
-                trade["te"])
-        if self.trades and trade["id"].isdigit() and self.ids_follow:
-            expected = int(self.trades[-1]["id"]) + 1 + self.missing
-            require(int(trade["id"]) == expected, "%s: trade %s, expected %d", self.name,
-                    trade["id"], expected)
-        self.missing = 0
-        self.trades.append(trade)
-
-
-class BboChannel(Channel):
-    kind = "bbo"
-
-    def on_data(self, params, snapshot):
-        data = params["data"]
-        for price, size in (("bid", "bsz"), ("ask", "asz")):
-            require((data.get(price) is None) == (data.get(size) is None), "%s: half a side",
-                    self.name)
-            if data.get(price) is not None:
-                self.check_price(data[price])
-                self.check_size(data[size])
-        if self.state[0] == "live" and data.get("bid") and data.get("ask"):
-            require(float(data["bid"]) < float(data["ask"]), "%s: crossed and live", self.name)
-        if self.oracle and params["seq"] > 0:
-            self.oracle.check_bbo(self, params)
-
-
-class TickerChannel(Channel):
-    kind = "ticker"
-
-    def on_data(self, params, snapshot):
-        data = params["data"]
-        for field in ("px", "bid", "ask", "o24", "h24", "l24"):
-            if field in data:
-                self.check_price(data[field])
-        for field in ("sz", "bsz", "asz"):
-            if field in data:
-                self.check_size(data[field])
-        require(data.get("side") in (None, "buy", "sell"), "%s: side %r", self.name,
-                data.get("side"))
-        if self.oracle and params["seq"] > 0:
-            self.oracle.check_ticker(self, params)
-
-
-KINDS = {kind.kind: kind for kind in (BookChannel, TradesChannel, BboChannel, TickerChannel)}
+# Notifications that count as `sent` in a heartbeat.
+OF_SUBSCRIPTIONS = ("subscription", "subscribed", "unsubscribed", "lag", "gap")
+QUIET_MAX = 256
 
 
 class Client:
@@ -357,6 +29,8 @@ class Client:
         self.counts = {}   # notifications by method
         self.closed = None  # close code
         self.failure = None
+        self.unheard = 0   # messages of subscriptions since the last heartbeat
+        self.heartbeats = []
         self.changed = asyncio.Event()
         self.socket = None
         self.reader = None
@@ -443,6 +117,25 @@ class Client:
         require(len(entries) == len(channels), "%d entries for %d", len(entries), len(channels))
         return [self.channels[entry["channel"]] for entry in entries]
 
+    async def check_venue(self, venue):
+        """Its lists are what the server answers when asked, entry by entry."""
+        async def snapshot(kind):
+            reply = await self.call("get_snapshot", channel="%s.%s" % (kind, venue))
+            require("result" in reply, "no snapshot of %s.%s: %r", kind, venue, reply)
+            return reply["result"]
+        reply = await self.call("get_instruments", venue=venue)
+        for kind in ("instruments", "status"):
+            held = self.channels["%s.%s" % (kind, venue)]
+            now = await snapshot(kind)
+            require(now["seq"] >= held.seq, "%s is at %d, the region at %d", held.name, held.seq,
+                    now["seq"])
+            require(list(held.entries.values()) == now["data"] or
+                    sorted(held.entries.values(), key=str) == sorted(now["data"], key=str),
+                    "%s holds %r, the region has %r", held.name, held.entries, now["data"])
+            if kind == "instruments":
+                require(now["data"] == reply["result"]["instruments"],
+                        "get_instruments and get_snapshot differ")
+
     async def unsubscribe(self, *channels):
         reply = await self.call("unsubscribe", channels=list(channels))
         self.raise_failure()
@@ -465,6 +158,9 @@ class Client:
                 {"method": method, **{key: value for key, value in params.items()
                                       if key not in ("channel", "data", "te", "ti")}})
         self.counts[method] = self.counts.get(method, 0) + 1
+        if method in OF_SUBSCRIPTIONS:
+            self.unheard += 1
+            self.channel(params).unheard += 1
         if method == "subscription":
             self.channel(params).on_message(params)
         elif method == "hello":
@@ -475,6 +171,42 @@ class Client:
             self.channel(params).on_lag(params)
         elif method == "gap":
             self.channel(params).on_gap(params)
+        elif method == "unsubscribed":
+            self.on_unsubscribed(params)
+        elif method == "heartbeat":
+            self.on_heartbeat(params)
+
+    def on_unsubscribed(self, params):
+        channel = self.channels.pop(params["channel"])
+        require(isinstance(params["code"], int) and isinstance(params["message"], str),
+                "%s: unsubscribed %r", channel.name, params)
+        channel.ended = params["code"]
+        self.retired.append(channel)
+
+    def on_heartbeat(self, params):
+        """Silence is proven: who is named holds what the server says, and got nothing."""
+        require(params["sent"] == self.unheard, "heartbeat: sent %r, got %d", params["sent"],
+                self.unheard)
+        require(params["delay_us"] >= 0 and 10**15 < params["time"] < 10**16, "heartbeat %r",
+                params)
+        quiet = params["quiet"]
+        require(len(quiet) <= QUIET_MAX, "heartbeat: %d quiet", len(quiet))
+        require(params["quiet_more"] == 0 or len(quiet) == QUIET_MAX, "heartbeat %r", params)
+        require(len({entry["sid"] for entry in quiet}) == len(quiet), "heartbeat: quiet twice")
+        silent = {}  # (sid, seq) -> channels
+        for channel in self.channels.values():
+            if channel.unheard == 0:
+                silent.setdefault((channel.sid, channel.seq), []).append(channel.name)
+            channel.unheard = 0
+        for entry in quiet:
+            require((entry["sid"], entry["seq"]) in silent, "heartbeat: %r is not held or not quiet",
+                    entry)
+        named = len(quiet) + params["quiet_more"] + params["behind"]
+        require(sum(map(len, silent.values())) <= named <= len(self.channels),
+                "heartbeat: %d of %d subscriptions got nothing, %r", sum(map(len, silent.values())),
+                len(self.channels), params)
+        self.unheard = 0
+        self.heartbeats.append(params)
 
     def channel(self, params):
         require(params["channel"] in self.channels, "%s was not subscribed", params["channel"])
@@ -495,6 +227,14 @@ class Client:
             for name in reply["result"]["unsubscribed"]:
                 if name in self.channels:
                     self.retired.append(self.channels.pop(name))
+        elif method == "unsubscribe_all" and "result" in reply:
+            names = reply["result"]["unsubscribed"]
+            require(sorted(names) == sorted(self.channels), "unsubscribe_all: %r, has %r", names,
+                    sorted(self.channels))
+            self.retired += self.channels.values()
+            self.channels = {}
+        elif method == "list_subscriptions" and "result" in reply:
+            self.on_listed(reply["result"]["subscriptions"])
         if not future.done():
             future.set_result(reply)
 
@@ -504,6 +244,21 @@ class Client:
             if name not in self.channels:  # else subscribed twice: the current position
                 self.channels[name] = KINDS[name.split(".")[0]](entry, self.oracle)
                 self.channels[name].ids_follow = not self.trades_repeat
+
+    def on_listed(self, entries):
+        """All it has, each where it stands."""
+        require(sorted(entry["channel"] for entry in entries) == sorted(self.channels),
+                "list_subscriptions: %r, has %r", entries, sorted(self.channels))
+        for entry in entries:
+            channel = self.channels[entry["channel"]]
+            require(entry["seq"] in (None, channel.seq), "%s listed at %r, held is %r",
+                    channel.name, entry["seq"], channel.seq)
+            require(entry["epoch"] == channel.epoch and entry["sid"] == channel.sid,
+                    "%s listed as %r", channel.name, entry)
+            require(all(entry[field] == getattr(channel, field) for field in channel.scales),
+                    "%s listed as %r", channel.name, entry)
+            require(isinstance(entry["behind"], bool) and entry["lag"] == "conflate",
+                    "%s listed as %r", channel.name, entry)
 
     def on_other_reply(self, reply):
         raise Violation("a reply nobody asked for: %r" % reply)

@@ -124,9 +124,14 @@ class Process:
         for path in [region_path(self.region)] if killed else []:
             if os.path.exists(path):
                 os.unlink(path)
-        lock = region_path(self.region) + ".lock"  # by design never removed by the server
-        if os.path.exists(lock):
-            os.unlink(lock)
+        # The lock is by design never removed by the server; the socket not by one that was killed.
+        for left in (region_path(self.region) + ".lock", region_path(self.region) + ".sock"):
+            if os.path.exists(left):
+                os.unlink(left)
+
+    def fds(self):
+        """Open file descriptors of the process."""
+        return len(os.listdir("/proc/%d/fd" % self.pid))
 
     def stdout(self):
         with open(self.stdout_path, "r", encoding="utf-8") as file:
@@ -198,6 +203,10 @@ class Process:
                    and all(label in series for label in wanted))
 
 
+def binary():
+    return _binary
+
+
 def run(*arguments):
     """Run to its end; the process, for exit code and output."""
     process = Process(*arguments)
@@ -223,6 +232,12 @@ def ingest(*arguments, region=None):
     region = region or region_name()
     return Process("ingest", "--region", region, "--http", "off", *PATIENT, *arguments,
                    region=region)
+
+
+def fanout(*arguments, region=None):
+    """Fan-out threads and HTTP on free ports, for a region that another process fills."""
+    return Process("fanout", "--region", region or region_name(), "--listen", "127.0.0.1:0",
+                   "--http", "127.0.0.1:0", *PATIENT, *arguments)
 
 
 def main():

@@ -10,6 +10,8 @@ import time
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 WAIT_S = 30
 
+entropy = os.urandom  # of masks and keys; a test that repeats itself puts its generator here
+
 
 def frame(opcode, payload=b"", fin=True, masked=True, rsv=0):
     """One frame as bytes."""
@@ -24,7 +26,7 @@ def frame(opcode, payload=b"", fin=True, masked=True, rsv=0):
         head += bytes([mask_bit | 127]) + struct.pack(">Q", length)
     if not masked:
         return head + payload
-    mask = os.urandom(4)
+    mask = entropy(4)
     return head + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
 
 
@@ -33,7 +35,7 @@ def upgrade(path="/v1/ws", method="GET", version="13", key=True, extra=()):
     lines = ["%s %s HTTP/1.1" % (method, path), "Host: localhost", "Upgrade: websocket",
              "Connection: Upgrade", "Sec-WebSocket-Version: " + version]
     if key:
-        lines.append("Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode())
+        lines.append("Sec-WebSocket-Key: " + base64.b64encode(entropy(16)).decode())
     return ("\r\n".join([*lines, *extra]) + "\r\n\r\n").encode()
 
 
@@ -57,10 +59,17 @@ class RawClient:
     def send(self, data):
         self.socket.sendall(data)
 
+    def throw(self, data):
+        """Send what the server still takes; it may have closed already."""
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
     def drip(self, data):
         """One byte at a time."""
         for i in range(len(data)):
-            self.send(data[i:i + 1])
+            self.throw(data[i:i + 1])
             time.sleep(0.0002)
 
     def _receive(self):

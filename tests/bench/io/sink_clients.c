@@ -3,7 +3,8 @@
  * bare_loop, and of the server with --ws.
  *
  *     sink_clients --port N --clients 2000 --seconds 60 [--host 127.0.0.1]
- *                  [--ws /v1 --send '{"id":1,...}' [--send2 TEXT]]
+ *                  [--ws /v1 --send '{"id":1,...}' [--send2 TEXT]] [--latency]
+ *                  [--watch FILE --watch-count 50]
  *
  * --ws does a WebSocket handshake for the path on each connection, --send (and --send2) goes out as
  * a text message after it; pings and closes are answered. Prints "ready" when all are connected,
@@ -12,11 +13,19 @@
  *     bench sink_clients clients=2000 seconds=10.0 bytes=... frames=... closed=...
  * cpu_ns_per_frame=...
  *
+ * --watch: FILE has one channel name per line; each client subscribes to --watch-count of them,
+ * drawn by a fixed seed. --latency: also how long after their publication (`tp`) messages were
+ * read here, by the first client and by the last of all:
+ *
+ *     bench sink_latency messages=500 first_p50_us=70 first_p99_us=... last_p50_us=...
+ * last_p99_us=...
+ *
  * bytes and frames count what came after "ready" only; frames are messages (text, binary), by their
  * headers, and 0 without --ws. A driver that wants the totals of the server's whole life asks the
  * server.
  */
 #include "bench_args.h"
+#include "sink_latency.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +40,8 @@ enum {
     HANDSHAKE_PATIENCE_S = 30,
     HANDSHAKE_BYTES_MAX = 4096,
     MESSAGE_BYTES_MAX = 16384,
+    WATCH_MAX = 2048,
+    WATCH_NAME_BYTES_MAX = 128,
     CONTROL_BYTES_MAX = 125, /* RFC 6455 section 5.5 */
     READ_BYTES = 256 * 1024,
     EVENTS = 256,
@@ -51,6 +62,7 @@ typedef struct client {
     uint8_t control_bytes;
     uint64_t payload_left;
     uint8_t control[CONTROL_BYTES_MAX];
+    sink_head_t *head; /* --latency: how the message that is coming in begins */
 } client_t;
 
 typedef struct sink {
@@ -58,6 +70,10 @@ typedef struct sink {
     uint32_t clients;
     const char *ws_path; /* NULL: plain TCP */
     const char *messages[2];
+    uint32_t watch_count; /* --watch: channels a client asks for, 0 = none */
+    uint32_t watched;     /* names in the file */
+    bool latency;
+    uint64_t random;
     uint64_t bytes;
     uint64_t frames;
     uint32_t closed;
@@ -65,6 +81,7 @@ typedef struct sink {
 
 static client_t clients[CLIENTS_MAX];
 static uint8_t buffer[READ_BYTES];
+static char watch[WATCH_MAX][WATCH_NAME_BYTES_MAX];
 
 static void write_all(int fd, const void *data, size_t bytes)
 {
@@ -137,8 +154,11 @@ static uint64_t payload_bytes_of(const client_t *client)
 static void on_frame(sink_t *sink, client_t *client)
 {
     uint8_t opcode = client->header[0] & OPCODE_MASK;
-    if (opcode == OPCODE_TEXT || opcode == OPCODE_BINARY)
+    if (opcode == OPCODE_TEXT || opcode == OPCODE_BINARY) {
         sink->frames++;
+        if (client->head != NULL)
+            sink_latency_message(client->head);
+    }
     if (opcode == OPCODE_PING)
         answer(client, OPCODE_PONG);
     else if (opcode == OPCODE_CLOSE)
@@ -155,6 +175,8 @@ static size_t take_payload(client_t *client, const uint8_t *data, size_t bytes)
         (void)memcpy(client->control + client->control_bytes, data, taken);
         client->control_bytes = (uint8_t)(client->control_bytes + taken);
     }
+    if (!is_control && client->head != NULL)
+        sink_latency_payload(client->head, data, taken);
     client->payload_left -= taken;
     return taken;
 }
@@ -215,6 +237,51 @@ static void handshake(sink_t *sink, client_t *client)
     }
 }
 
+/* xorshift64*: the same watch lists in every run. */
+static uint32_t draw(sink_t *sink, uint32_t below)
+{
+    sink->random ^= sink->random >> 12;
+    sink->random ^= sink->random << 25;
+    sink->random ^= sink->random >> 27;
+    return (uint32_t)((sink->random * 2685821657736338717ULL) >> 33) % below;
+}
+
+static void watch_read(sink_t *sink, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        bench_fail(path);
+    while (sink->watched < WATCH_MAX &&
+           fgets(watch[sink->watched], WATCH_NAME_BYTES_MAX, file) != NULL) {
+        watch[sink->watched][strcspn(watch[sink->watched], "\n")] = '\0';
+        sink->watched++;
+    }
+    (void)fclose(file);
+    if (sink->watched < sink->watch_count) {
+        errno = EINVAL;
+        bench_fail("--watch-count is more than the file has");
+    }
+}
+
+/* A run of names from a random place on: distinct, and every name as often as any other. */
+static void watch_subscribe(sink_t *sink, const client_t *client)
+{
+    static char text[MESSAGE_BYTES_MAX];
+    size_t at = (size_t)snprintf(text, sizeof text,
+                                 "{\"id\":1,\"method\":\"subscribe\",\"params\":{\"channels\":[");
+    uint32_t stride = sink->watched / sink->watch_count;
+    uint32_t start = draw(sink, sink->watched);
+    for (uint32_t i = 0; i < sink->watch_count && at < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s\"%s\"", i == 0 ? "" : ",",
+                               watch[(start + i * stride) % sink->watched]);
+    if (at + 4 > sizeof text) {
+        errno = EMSGSIZE;
+        bench_fail("--watch-count");
+    }
+    (void)snprintf(text + at, sizeof text - at, "]}}");
+    send_message(client->fd, text);
+}
+
 static void connect_one(sink_t *sink, client_t *client, int epoll)
 {
     const int on = 1;
@@ -227,6 +294,10 @@ static void connect_one(sink_t *sink, client_t *client, int epoll)
         bench_fail("connect");
     if (sink->ws_path != NULL)
         handshake(sink, client);
+    if (sink->watch_count > 0)
+        watch_subscribe(sink, client);
+    if (sink->latency && (client->head = calloc(1, sizeof *client->head)) == NULL)
+        bench_fail("memory");
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     if (fcntl(client->fd, F_SETFL, O_NONBLOCK) != 0 ||
         epoll_ctl(epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
@@ -237,6 +308,8 @@ static void on_readable(sink_t *sink, client_t *client)
 {
     ssize_t got = recv(client->fd, buffer, sizeof buffer, 0);
     if (got > 0) {
+        if (sink->latency)
+            sink_latency_now();
         sink->bytes += (uint64_t)got;
         if (sink->ws_path != NULL)
             count_frames(sink, client, buffer, (size_t)got);
@@ -267,8 +340,15 @@ static sink_t sink_from(int argc, char **argv)
         .ws_path = bench_text(argc, argv, "--ws", NULL),
         .messages = {bench_text(argc, argv, "--send", NULL),
                      bench_text(argc, argv, "--send2", NULL)},
+        .latency = bench_flag(argc, argv, "--latency"),
+        .random = 88172645463325252ULL,
     };
     const char *host = bench_text(argc, argv, "--host", "127.0.0.1");
+    const char *watch_path = bench_text(argc, argv, "--watch", NULL);
+    if (watch_path != NULL) {
+        sink.watch_count = bench_number(argc, argv, "--watch-count", 50, WATCH_MAX);
+        watch_read(&sink, watch_path);
+    }
     if (sink.address.sin_port == 0 || inet_pton(AF_INET, host, &sink.address.sin_addr) != 1) {
         errno = EINVAL;
         bench_fail("--port N is needed, --host is an IPv4 address");
@@ -291,6 +371,7 @@ int main(int argc, char **argv)
 
     sink.bytes = 0;
     sink.frames = 0;
+    sink_latency_begin(sink.clients);
     int64_t begin_ns = bench_clock_ns(CLOCK_MONOTONIC);
     int64_t begin_cpu_ns = bench_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     read_until(&sink, epoll, begin_ns + seconds * 1000000000LL);
@@ -300,5 +381,7 @@ int main(int argc, char **argv)
                  " closed=%u cpu_ns_per_frame=%" PRIu64 "\n",
                  sink.clients, took_s, sink.bytes, sink.frames, sink.closed,
                  sink.frames == 0 ? 0 : (uint64_t)cpu_ns / sink.frames);
+    if (sink.latency)
+        sink_latency_print();
     return 0;
 }

@@ -45,6 +45,7 @@ typedef struct peer {
     size_t send_bytes;
     size_t sent;
     int error;
+    uint64_t send_number; /* of the last send, counted over all */
 } peer_t;
 
 struct fake_io {
@@ -54,6 +55,7 @@ struct fake_io {
     bool accept_paused;
     uint32_t send_batch;
     uint32_t sends_queued;
+    uint64_t sends; /* ever queued */
     uint32_t events_left;
     uint8_t *piece; /* the data of the last RECEIVED */
     peer_t peer[FAKE_CLIENTS_MAX];
@@ -156,6 +158,7 @@ static void fake_send(tf_io_t *io, int fd, tf_io_handle_t handle, const void *da
     TF_ASSERT(peer_by_handle(fake, handle) == peer);
     TF_ASSERT(bytes > 0 && peer->send == SEND_NONE && fake->sends_queued < fake->send_batch);
     fake->sends_queued++;
+    peer->send_number = ++fake->sends;
     peer->send = SEND_QUEUED;
     peer->data = data;
     peer->send_bytes = bytes;
@@ -471,4 +474,9 @@ bool fake_io_idle(const fake_io_t *fake, uint32_t client)
 {
     const peer_t *peer = &fake->peer[client];
     return peer->to_server.count == 0 && peer->send == SEND_NONE && !peer->writable_wanted;
+}
+
+uint64_t fake_io_send_number(const fake_io_t *fake, uint32_t client)
+{
+    return fake->peer[client].send_number;
 }

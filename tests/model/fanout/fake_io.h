@@ -49,3 +49,5 @@ bool fake_io_refused(const fake_io_t *fake, uint32_t client);
 bool fake_io_over(const fake_io_t *fake, uint32_t client);
 /* Everything put was received, and a send that was asked for is over. */
 bool fake_io_idle(const fake_io_t *fake, uint32_t client);
+/* The number of the server's last send to the client, counted over all clients. */
+uint64_t fake_io_send_number(const fake_io_t *fake, uint32_t client);

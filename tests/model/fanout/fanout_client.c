@@ -16,12 +16,17 @@ static void broken(const client_t *client, const char *what, const json_t *messa
     violation(client->judge, name, what, message);
 }
 
-bool client_connect(client_t *client, judge_t *judge, fake_io_t *fake)
+bool client_connect(client_t *client, judge_t *judge, fake_io_t *fake, int64_t beat_ms)
 {
     static const char head[] = "GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
                                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    *client = (client_t){.judge = judge, .fake = fake, .id_next = 1, .reads = true};
+    *client = (client_t){.judge = judge,
+                         .fake = fake,
+                         .id_next = 1,
+                         .reads = true,
+                         .beat_ms = beat_ms,
+                         .beat_ns = judge->world->mono_ns};
     client->io = fake_io_connect(fake);
     if (client->io == FAKE_CLIENTS_MAX)
         return false;
@@ -78,15 +83,21 @@ static size_t random_name(char *out, tf_rng_t *rng)
     static const char *const kinds[] = {"ticker", "bbo", "trades", "book"};
     static const char *const rates[] = {"raw", "100ms", "250ms", "1s"};
     static const char *const depths[] = {"1", "10", "25", "50", "full"};
-    const char *symbol = market_symbols[tf_rng_below(rng, MARKETS_MAX)];
-    uint64_t kind = tf_rng_below(rng, 6);
+    uint32_t which = (uint32_t)tf_rng_below(rng, MARKETS_MAX);
+    const char *symbol = market_symbols[which];
+    const char *venue = market_venues[market_venue(which)];
+    uint64_t kind = tf_rng_below(rng, 7);
+    if (kind == 6)
+        return (size_t)sprintf(out, "%s.%s", tf_rng_below(rng, 2) == 0 ? "status" : "instruments",
+                               venue);
     kind = kind > KIND_BOOK ? KIND_BOOK : kind;
     const char *rate = rates[tf_rng_below(rng, kind == KIND_TRADES ? 2 : 4)];
     if (tf_rng_below(rng, 2) == 0)
         rate = rates[0];
     if (kind != KIND_BOOK)
-        return (size_t)sprintf(out, "%s.sim.%s.%s", kinds[kind], symbol, rate);
-    return (size_t)sprintf(out, "book.sim.%s.%s.%s", symbol, depths[tf_rng_below(rng, 5)], rate);
+        return (size_t)sprintf(out, "%s.%s.%s.%s", kinds[kind], venue, symbol, rate);
+    return (size_t)sprintf(out, "book.%s.%s.%s.%s", venue, symbol, depths[tf_rng_below(rng, 5)],
+                           rate);
 }
 
 void client_subscribe(client_t *client, tf_rng_t *rng)
@@ -115,17 +126,24 @@ void client_unsubscribe(client_t *client, tf_rng_t *rng)
 
 void client_ask(client_t *client, ask_t ask, tf_rng_t *rng)
 {
+    static const char *const methods[] = {
+        [ASK_PING] = "ping",
+        [ASK_INSTRUMENTS] = "get_instruments",
+        [ASK_SNAPSHOT] = "get_snapshot",
+        [ASK_UNSUBSCRIBE_ALL] = "unsubscribe_all",
+        [ASK_LIST] = "list_subscriptions",
+        [ASK_HEARTBEAT] = "set_heartbeat",
+    };
     char params[128] = "{}";
-    if (ask == ASK_PING) {
-        request(client, ask, 0, "ping", params);
-    } else if (ask == ASK_INSTRUMENTS) {
-        request(client, ask, 0, "get_instruments", params);
-    } else {
-        (void)snprintf(params, sizeof params, "{\"channel\":\"book.sim.%s.%s\"}",
-                       market_symbols[tf_rng_below(rng, MARKETS_MAX)],
+    uint32_t which = (uint32_t)tf_rng_below(rng, MARKETS_MAX);
+    uint32_t seconds = (uint32_t)tf_rng_below(rng, 2);
+    if (ask == ASK_SNAPSHOT)
+        (void)snprintf(params, sizeof params, "{\"channel\":\"book.%s.%s.%s\"}",
+                       market_venues[market_venue(which)], market_symbols[which],
                        tf_rng_below(rng, 2) == 0 ? "10" : "full");
-        request(client, ask, 0, "get_snapshot", params);
-    }
+    else if (ask == ASK_HEARTBEAT)
+        (void)snprintf(params, sizeof params, "{\"interval_s\":%u}", seconds);
+    request(client, ask, seconds, methods[ask], params);
 }
 
 void client_ping(client_t *client)
@@ -136,18 +154,30 @@ void client_ping(client_t *client)
 
 /* ---- held ---- */
 
+static uint32_t held_place(const client_t *client, const char *name)
+{
+    uint32_t i = 0;
+    while (i < HELD_MAX && (!client->held[i].active || strcmp(client->held[i].name, name) != 0))
+        i++;
+    return i;
+}
+
+static const held_t *held_find(const client_t *client, const char *name)
+{
+    uint32_t i = held_place(client, name);
+    return i < HELD_MAX ? &client->held[i] : NULL;
+}
+
 held_t *client_held(client_t *client, const char *name)
 {
-    for (uint32_t i = 0; i < HELD_MAX; i++) {
-        if (client->held[i].active && strcmp(client->held[i].name, name) == 0)
-            return &client->held[i];
-    }
-    return NULL;
+    uint32_t i = held_place(client, name);
+    return i < HELD_MAX ? &client->held[i] : NULL;
 }
 
 static held_t *held_new(client_t *client, const char *name)
 {
-    static const char *const kinds[] = {"ticker.", "bbo.", "trades.", "book."};
+    static const char *const kinds[] = {"ticker.", "bbo.",         "trades.",
+                                        "book.",   "instruments.", "status."};
     held_t *held = client->held;
     while (held < client->held + HELD_MAX && held->active)
         held++;
@@ -161,6 +191,10 @@ static held_t *held_new(client_t *client, const char *name)
     }
     for (uint32_t i = 0; i < MARKETS_MAX; i++) {
         if (strstr(name, market_symbols[i]) != NULL)
+            held->which = i;
+    }
+    for (uint32_t i = 0; i < VENUES_MAX && kind_of_venue(held->kind); i++) {
+        if (strstr(name, market_venues[i]) != NULL)
             held->which = i;
     }
     static const uint32_t depths[] = {1, 10, 25, 50};
@@ -208,6 +242,49 @@ static void unsubscribed_reply(client_t *client, const json_t *result)
     }
 }
 
+/* Everything it has, and nothing else, at this point of the wire. */
+static void unsubscribed_all_reply(client_t *client, const json_t *result)
+{
+    unsubscribed_reply(client, result);
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        if (client->held[i].active)
+            broken(client, "left out by unsubscribe_all", result);
+    }
+}
+
+static uint32_t active_count(const client_t *client)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < HELD_MAX; i++)
+        count += client->held[i].active;
+    return count;
+}
+
+static void list_reply(const client_t *client, const json_t *result)
+{
+    const json_t *list = json_object_get(result, "subscriptions");
+    if (json_array_size(list) != active_count(client))
+        broken(client, "another number of subscriptions", result);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
+        const held_t *held = held_find(client, field_text(client->judge, entry, "channel"));
+        const json_t *seq = json_object_get(entry, "seq");
+        if (held == NULL || !json_is_boolean(json_object_get(entry, "behind")) ||
+            strcmp(field_text(client->judge, entry, "lag"), "conflate") != 0)
+            broken(client, "lists what it does not have", result);
+        else if (!json_is_null(seq) &&
+                 (!held->have || (uint64_t)json_integer_value(seq) != held->seq ||
+                  field_uint(client->judge, entry, "sid") != held->sid))
+            broken(client, "lists another seq than it holds", result);
+    }
+}
+
+static void heartbeat_reply(client_t *client, const pending_t *asked)
+{
+    client->beat_ms = asked->names * 1000;
+    client->beat_ns = client->judge->world->mono_ns;
+}
+
 static void reply(client_t *client, const json_t *message)
 {
     const json_t *result = json_object_get(message, "result");
@@ -231,10 +308,88 @@ static void reply(client_t *client, const json_t *message)
         unsubscribed_reply(client, result);
     } else if (asked.ask == ASK_SNAPSHOT) {
         judge_snapshot_alone(client->judge, result);
+    } else if (asked.ask == ASK_UNSUBSCRIBE_ALL) {
+        unsubscribed_all_reply(client, result);
+    } else if (asked.ask == ASK_LIST) {
+        list_reply(client, result);
+    } else if (asked.ask == ASK_HEARTBEAT) {
+        heartbeat_reply(client, &asked);
     }
 }
 
+/* ---- heartbeats ---- */
+
+/* A sid is of the newest epoch: what is held of an older one may have had the same. */
+static bool quiet_holds(const client_t *client, uint64_t sid, uint64_t seq)
+{
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        const held_t *held = &client->held[i];
+        if (held->active && held->have && held->sid == sid && held->seq == seq &&
+            held->messages == 0)
+            return true;
+    }
+    return false;
+}
+
+static void quiet_check(const client_t *client, const json_t *params, size_t at)
+{
+    const json_t *list = json_object_get(params, "quiet");
+    const json_t *entry = json_array_get(list, at);
+    uint64_t sid = field_uint(client->judge, entry, "sid");
+    for (size_t i = 0; i < at; i++) {
+        if (field_uint(client->judge, json_array_get(list, i), "sid") == sid)
+            broken(client, "quiet twice", params);
+    }
+    if (!quiet_holds(client, sid, field_uint(client->judge, entry, "seq")))
+        broken(client, "quiet, and not held, or at another seq, or not quiet at all", params);
+}
+
+static void heartbeat(client_t *client, const json_t *params)
+{
+    uint64_t silent = 0;
+    client->beat_quiet = json_array_size(json_object_get(params, "quiet"));
+    client->beat_behind = field_uint(client->judge, params, "behind");
+    if (field_uint(client->judge, params, "sent") != client->messages)
+        broken(client, "another number of messages", params);
+    if (field_uint(client->judge, params, "quiet_more") != 0 ||
+        client->beat_quiet + client->beat_behind > active_count(client))
+        broken(client, "more than there are", params);
+    for (size_t i = 0; i < client->beat_quiet; i++)
+        quiet_check(client, params, i);
+    for (uint32_t i = 0; i < HELD_MAX; i++) {
+        silent += client->held[i].active && client->held[i].messages == 0;
+        client->held[i].messages = 0;
+    }
+    if (silent > client->beat_quiet + client->beat_behind)
+        broken(client, "silence that is not accounted for", params);
+    client->judge->tally.beats++;
+    client->judge->tally.quiet += client->beat_quiet;
+    client->messages = 0;
+    client->beat_ns = client->judge->world->mono_ns;
+}
+
+/* Not up to date in the end is only what the region has not. */
+void client_beats_settled(const client_t *client)
+{
+    const world_t *world = client->judge->world;
+    uint64_t missing = 0;
+    for (uint32_t i = 0; i < HELD_MAX; i++)
+        missing += client->held[i].active && !held_is_there(client->judge, &client->held[i]);
+    if (client->beat_ms == 0 || world->region == NULL)
+        return;
+    if (world->mono_ns - client->beat_ns > 2 * client->beat_ms * TF_NS_PER_MS)
+        broken(client, "no heartbeat", NULL);
+    if (client->beat_behind > missing || client->beat_quiet + missing < active_count(client))
+        broken(client, "a heartbeat that leaves something out in the end", NULL);
+}
+
 /* ---- messages ---- */
+
+static void held_end(client_t *client, held_t *held, const json_t *params)
+{
+    held_ended(client->judge, held, params);
+    held->active = false;
+}
 
 static void notification(client_t *client, const char *method, const json_t *message)
 {
@@ -244,10 +399,18 @@ static void notification(client_t *client, const char *method, const json_t *mes
             broken(client, "a hello without venues", message);
         return;
     }
+    if (strcmp(method, "heartbeat") == 0) {
+        heartbeat(client, params);
+        return;
+    }
     held_t *held = client_held(client, field_text(client->judge, params, "channel"));
-    if (held == NULL)
+    if (held == NULL) {
         broken(client, "of a channel that it does not have", message);
-    else if (strcmp(method, "subscription") == 0)
+        return;
+    }
+    held->messages++;
+    client->messages++;
+    if (strcmp(method, "subscription") == 0)
         held_data(client->judge, held, params);
     else if (strcmp(method, "subscribed") == 0)
         held_announced(client->judge, held, params);
@@ -255,6 +418,8 @@ static void notification(client_t *client, const char *method, const json_t *mes
         held_lag(client->judge, held, params);
     else if (strcmp(method, "gap") == 0)
         held_gap(client->judge, held, params);
+    else if (strcmp(method, "unsubscribed") == 0)
+        held_end(client, held, params);
     else
         broken(client, "an unknown notification", message);
 }

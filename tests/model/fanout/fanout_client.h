@@ -22,6 +22,9 @@ typedef enum ask {
     ASK_UNSUBSCRIBE,
     ASK_INSTRUMENTS,
     ASK_SNAPSHOT,
+    ASK_UNSUBSCRIBE_ALL,
+    ASK_LIST,
+    ASK_HEARTBEAT,
 } ask_t;
 
 typedef struct pending {
@@ -41,15 +44,19 @@ typedef struct client {
     pending_t pending[PENDING_MAX]; /* oldest first */
     uint32_t pending_count;
     uint64_t id_next;
-    uint64_t ping_sent, pong_got; /* numbers in the payload */
-    bool leaving;                 /* it said so, or broke the connection */
+    uint64_t ping_sent, pong_got;     /* numbers in the payload */
+    uint64_t messages;                /* of subscriptions, since the last heartbeat */
+    int64_t beat_ms;                  /* how often it has them; 0 = never */
+    int64_t beat_ns;                  /* when the last one came, or when it asked for them */
+    uint64_t beat_quiet, beat_behind; /* of the last one */
+    bool leaving;                     /* it said so, or broke the connection */
     bool may_close; /* the server has a reason to: leaving, stalled, or memory was short */
     bool oom;       /* memory was short: requests may fail */
     bool reads;     /* else its window fills up */
 } client_t;
 
-/* False when there is no room at the door. */
-bool client_connect(client_t *client, judge_t *judge, fake_io_t *fake);
+/* False when there is no room at the door. `beat_ms`: the server's own heartbeats, 0 = none. */
+bool client_connect(client_t *client, judge_t *judge, fake_io_t *fake, int64_t beat_ms);
 void client_fini(client_t *client);
 
 /* Look at everything that came. */
@@ -59,6 +66,8 @@ void client_frame(client_t *client, uint8_t opcode, const void *payload, size_t 
 void client_subscribe(client_t *client, tf_rng_t *rng);
 void client_unsubscribe(client_t *client, tf_rng_t *rng);
 void client_ask(client_t *client, ask_t ask, tf_rng_t *rng);
+/* Nothing moves any more, for longer than two heartbeats: they must come, and name everything. */
+void client_beats_settled(const client_t *client);
 void client_ping(client_t *client);
 
 held_t *client_held(client_t *client, const char *name);

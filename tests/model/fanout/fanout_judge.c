@@ -1,6 +1,7 @@
 #include "kit/kit.h"
 
 #include "fanout_judge.h"
+#include "market/instrument.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,8 +23,8 @@ _Noreturn void violation(const judge_t *judge, const char *name, const char *wha
     abort();
 }
 
-static void demand(const judge_t *judge, bool fine, const held_t *held, const char *what,
-                   const json_t *message)
+void demand(const judge_t *judge, bool fine, const held_t *held, const char *what,
+            const json_t *message)
 {
     if (!fine)
         violation(judge, held->name, what, message);
@@ -75,9 +76,13 @@ static market_t *market_of(const judge_t *judge, const held_t *held, const json_
 static void held_place(judge_t *judge, held_t *held, const json_t *entry)
 {
     (void)snprintf(held->epoch, sizeof held->epoch, "%s", field_text(judge, entry, "epoch"));
+    held->sid = field_uint(judge, entry, "sid");
+    if (kind_of_venue(held->kind)) {
+        demand(judge, json_object_get(entry, "px_dp") == NULL, held, "a venue with a scale", entry);
+        return;
+    }
     held->px_dp = (uint8_t)field_uint(judge, entry, "px_dp");
     held->sz_dp = (uint8_t)field_uint(judge, entry, "sz_dp");
-    (void)field_uint(judge, entry, "sid");
     if (json_object_get(entry, "depth_max") != NULL)
         held->depth = (uint32_t)field_uint(judge, entry, "depth_max");
     (void)market_of(judge, held, entry);
@@ -149,6 +154,12 @@ static told_t told_read(const judge_t *judge, const json_t *message)
 /* What was told must be what the market was in at some time from `from` on. */
 static void told_check(const judge_t *judge, held_t *held, uint32_t from, const json_t *message)
 {
+    if (kind_of_venue(held->kind)) {
+        demand(judge,
+               held->told.state == TF_STATE_LIVE || held->told.reason == TF_REASON_INGEST_LOST,
+               held, "a venue's channel with a state of its own", message);
+        return;
+    }
     const market_t *market = market_of(judge, held, message);
     if (held->told_from < from)
         held->told_from = from;
@@ -429,6 +440,10 @@ static const versions_t *versions_of(const held_t *held, const market_t *market)
 static void version_check(judge_t *judge, held_t *held, const json_t *params, uint64_t seq,
                           bool update)
 {
+    if (kind_of_venue(held->kind)) {
+        told_check(judge, held, 0, params);
+        return;
+    }
     const market_t *market = market_of(judge, held, params);
     if (held->kind == KIND_TRADES) {
         demand(judge, seq < market->trades.count, held, "a seq that never was", params);
@@ -456,7 +471,7 @@ static void update_order(const judge_t *judge, const held_t *held, const json_t 
 {
     demand(judge, held->have, held, "an update before the snapshot", params);
     demand(judge, seq > held->seq, held, "back in time", params);
-    if (held->kind == KIND_BOOK || held->kind == KIND_TRADES)
+    if (held->kind != KIND_BBO && held->kind != KIND_TICKER)
         demand(judge, field_uint(judge, params, "prev") == held->seq, held,
                "prev is not what the client holds", params);
     else
@@ -512,6 +527,8 @@ void held_data(judge_t *judge, held_t *held, const json_t *params)
         bbo_message(judge, held, params);
     else if (held->kind == KIND_TICKER)
         ticker_message(judge, held, params);
+    else if (kind_of_venue(held->kind))
+        list_message(judge, held, params, seq, update);
     else if (update)
         trades_update(judge, held, params, seq);
     else
@@ -547,6 +564,10 @@ void judge_snapshot_alone(judge_t *judge, const json_t *params)
 
 void held_settled(judge_t *judge, const held_t *held)
 {
+    if (kind_of_venue(held->kind)) {
+        list_settled(judge, held);
+        return;
+    }
     const epoch_t *epoch = world_epoch(judge->world);
     const market_t *market = &epoch->market[held->which];
     told_t lost = {TF_STATE_STALE, TF_REASON_INGEST_LOST};
@@ -556,6 +577,8 @@ void held_settled(judge_t *judge, const held_t *held)
             violation(judge, held->name, "the loss of the market was not told", NULL);
         return;
     }
+    if (market->status == TF_INSTRUMENT_DELISTED)
+        violation(judge, held->name, "delisted, and not ended", NULL);
     if (!held->have)
         violation(judge, held->name, "no snapshot in the end", NULL);
     if (strcmp(held->epoch, epoch->text) != 0)

@@ -14,83 +14,14 @@ enum { PX_DP_MAX = 8, SZ_DP_MAX = 9, MIDDLE = 1000 };
 
 const char *const market_symbols[MARKETS_MAX] = {"BTC-USD", "ETH-USD", "SOL-USD",
                                                  "ADA-EUR", "XRP-EUR", "DOT-EUR"};
+const char *const market_venues[VENUES_MAX] = {"sim", "alt"};
+
+uint32_t market_venue(uint32_t which)
+{
+    return which % 3 == 2; /* two of six are the other one's */
+}
 
 static const tf_bbo_t bbo_none = {.bid_px = TF_PRICE_NONE, .ask_px = TF_PRICE_NONE};
-
-/* ---- texts ---- */
-
-size_t market_decimal(char *out, int64_t mantissa, uint8_t dp)
-{
-    int64_t unit = 1;
-    for (uint8_t i = 0; i < dp; i++)
-        unit *= 10;
-    const char *sign = mantissa < 0 ? "-" : "";
-    int64_t whole = mantissa < 0 ? -mantissa : mantissa;
-    int length = sprintf(out, "%s%" PRId64, sign, whole / unit);
-    if (dp > 0) {
-        /* The leading 1 keeps the zeros of the fraction; the point takes its place. */
-        char *point = out + length;
-        length += sprintf(point, "%" PRId64, unit + whole % unit);
-        *point = '.';
-    }
-    return (size_t)length;
-}
-
-uint64_t market_hash(uint64_t hash, const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ (uint8_t)text[i]) * 1099511628211ULL;
-    return hash;
-}
-
-uint64_t market_hash_level(uint64_t hash, char side, const tf_level_t *level, uint8_t px_dp,
-                           uint8_t sz_dp)
-{
-    char text[80];
-    size_t at = 0;
-    text[at++] = side;
-    at += market_decimal(text + at, level->px, px_dp);
-    text[at++] = ':';
-    at += market_decimal(text + at, level->sz, sz_dp);
-    return market_hash(hash, text, at);
-}
-
-static uint64_t bbo_hash(const tf_bbo_t *bbo, uint8_t px_dp, uint8_t sz_dp)
-{
-    uint64_t hash = MARKET_HASH_START;
-    tf_level_t bid = {bbo->bid_px, bbo->bid_sz};
-    tf_level_t ask = {bbo->ask_px, bbo->ask_sz};
-    if (bid.px != TF_PRICE_NONE)
-        hash = market_hash_level(hash, 'b', &bid, px_dp, sz_dp);
-    if (ask.px != TF_PRICE_NONE)
-        hash = market_hash_level(hash, 'a', &ask, px_dp, sz_dp);
-    return hash;
-}
-
-static uint64_t field_hash(uint64_t hash, const char *key, int64_t mantissa, uint8_t dp)
-{
-    char text[80];
-    size_t bytes = (size_t)sprintf(text, "%s=", key);
-    bytes += market_decimal(text + bytes, mantissa, dp);
-    return market_hash(hash, text, bytes);
-}
-
-/* The fields that this writer ever gives, in the order of the wire. */
-static uint64_t ticker_hash(const tf_ticker_t *ticker, uint8_t px_dp, uint8_t sz_dp)
-{
-    uint64_t hash = MARKET_HASH_START;
-    if (ticker->present & TF_TICKER_PX)
-        hash = field_hash(hash, "px", ticker->px, px_dp);
-    if (ticker->present & TF_TICKER_SZ)
-        hash = field_hash(hash, "sz", ticker->sz, sz_dp);
-    if (ticker->present & TF_TICKER_BID)
-        hash = field_hash(hash, "bid", ticker->bid, px_dp);
-    if (ticker->present & TF_TICKER_V24)
-        hash = field_hash(hash, "v24", ticker->v24, ticker->v24_dp);
-    if (ticker->present & TF_TICKER_N24)
-        hash = field_hash(hash, "n24", ticker->n24, 0);
-    return hash;
-}
 
 /* ---- writing down ---- */
 
@@ -137,13 +68,13 @@ static void book_note(market_t *market, bool fresh)
 static void bbo_note(market_t *market)
 {
     version_add(market, &market->bbos)->hash[0] =
-        bbo_hash(&market->bbo, market->px_dp, market->sz_dp);
+        market_hash_bbo(&market->bbo, market->px_dp, market->sz_dp);
 }
 
 static void ticker_note(market_t *market)
 {
     version_add(market, &market->tickers)->hash[0] =
-        ticker_hash(&market->ticker, market->px_dp, market->sz_dp);
+        market_hash_ticker(&market->ticker, market->px_dp, market->sz_dp);
 }
 
 static void state_note(market_t *market, tf_market_state_t state, tf_market_reason_t reason)
@@ -152,6 +83,32 @@ static void state_note(market_t *market, tf_market_state_t state, tf_market_reas
     market->states = grown(market->states, &room, market->state_count, sizeof *market->states);
     market->state_room = (uint32_t)room;
     market->states[market->state_count++] = (told_t){state, reason};
+}
+
+/* The instrument's entry is published once more. */
+static void listing_note(world_t *world, const market_t *market)
+{
+    uint32_t which = (uint32_t)(market - world_epoch(world)->market);
+    listings_t *venue = &world_epoch(world)->venue[market_venue(which)];
+    if (venue->count == 0)
+        venue->count = 1;
+    venue->at = grown(venue->at, &venue->room, venue->count, sizeof *venue->at);
+    venue->at[venue->count++] = (listing_t){.which = which,
+                                            .told = market->states[market->state_count - 1],
+                                            .since_us = market->since_us,
+                                            .status = market->status,
+                                            .px_dp = market->px_dp,
+                                            .sz_dp = market->sz_dp};
+}
+
+const listing_t *market_listing(const epoch_t *epoch, uint32_t which, uint64_t version)
+{
+    const listings_t *venue = &epoch->venue[market_venue(which)];
+    for (; version > 0; version--) {
+        if (version < venue->count && venue->at[version].which == which)
+            return &venue->at[version];
+    }
+    return NULL;
 }
 
 /* ---- publishing ---- */
@@ -198,6 +155,8 @@ static void put_state(world_t *world, market_t *market, tf_market_state_t state,
                       tf_market_reason_t reason)
 {
     state_note(market, state, reason);
+    market->since_us = world->wall_ns / TF_NS_PER_US;
+    listing_note(world, market);
     tf_region_put_state(world->region, market->index, state, reason, stamp_now(world));
 }
 
@@ -371,11 +330,12 @@ static void act_state(world_t *world, market_t *market)
 static tf_instrument_t instrument_of(const market_t *market, uint32_t which)
 {
     tf_instrument_t instrument;
-    assert_true(tf_instrument_init(&instrument, "sim", market_symbols[which], "x"));
+    assert_true(tf_instrument_init(&instrument, market_venues[market_venue(which)],
+                                   market_symbols[which], "x"));
     instrument.px_dp = market->px_dp;
     instrument.sz_dp = market->sz_dp;
     instrument.scale_known = 1;
-    instrument.status = TF_INSTRUMENT_ONLINE;
+    instrument.status = market->status;
     return instrument;
 }
 
@@ -414,6 +374,7 @@ static void act_describe(world_t *world, market_t *market, uint32_t which)
         if (market->tickers.count > 1)
             ticker_note(market);
     }
+    listing_note(world, market);
     tf_instrument_t instrument = instrument_of(market, which);
     assert_true(
         tf_region_instrument_update(world->region, market->index, &instrument, stamp_now(world)));
@@ -425,13 +386,36 @@ static void act_describe(world_t *world, market_t *market, uint32_t which)
     put_snapshot(world, market);
 }
 
+/* Off the list and on again; the state is told before or behind, or not at all. */
+static void act_listing(world_t *world, market_t *market, uint32_t which)
+{
+    bool off = market->status != TF_INSTRUMENT_DELISTED;
+    uint64_t die = tf_rng_below(world->rng, 3);
+    if (off && die == 0)
+        put_state(world, market, TF_STATE_HALTED, TF_REASON_VENUE_STATUS);
+    market->status = off ? TF_INSTRUMENT_DELISTED : TF_INSTRUMENT_ONLINE;
+    listing_note(world, market);
+    tf_instrument_t instrument = instrument_of(market, which);
+    assert_true(
+        tf_region_instrument_update(world->region, market->index, &instrument, stamp_now(world)));
+    between(world);
+    if (off && die == 1)
+        put_state(world, market, TF_STATE_HALTED, TF_REASON_VENUE_STATUS);
+}
+
 void market_add(world_t *world, uint32_t which)
 {
     market_t *market = &world_epoch(world)->market[which];
     if (world->region == NULL || market->exists)
         return;
-    *market = (market_t){.exists = true, .px_dp = 1, .sz_dp = 2, .bbo = bbo_none};
+    *market = (market_t){.exists = true,
+                         .px_dp = 1,
+                         .sz_dp = 2,
+                         .bbo = bbo_none,
+                         .status = TF_INSTRUMENT_ONLINE,
+                         .since_us = world->wall_ns / TF_NS_PER_US};
     state_note(market, TF_STATE_RESYNC, TF_REASON_STARTING);
+    listing_note(world, market);
     book_note(market, true);
     bbo_note(market);
     ticker_note(market);
@@ -483,8 +467,11 @@ void market_act(world_t *world)
         act_trades(world, market);
     } else if (die < 930) {
         act_ticker(world, market);
-    } else if (die < 990 || market->state_count < 3) {
+    } else if (die < 987 || market->state_count < 3) {
         act_state(world, market);
+    } else if (die < 990 || (die < 996 && market->status == TF_INSTRUMENT_DELISTED)) {
+        if (!world->lasting)
+            act_listing(world, market, which);
     } else {
         act_describe(world, market, which);
     }
@@ -501,6 +488,8 @@ static void epoch_fini(epoch_t *epoch)
         free(epoch->market[i].trades.at);
         free(epoch->market[i].states);
     }
+    for (uint32_t i = 0; i < VENUES_MAX; i++)
+        free(epoch->venue[i].at);
     *epoch = (epoch_t){0};
 }
 

@@ -16,6 +16,7 @@ enum {
     MARKET_DEPTH = 20, /* of the image */
     MARKET_LEVELS_MAX = 48,
     MARKET_EPOCHS_KEPT = 24,
+    VENUES_MAX = 2,
 };
 
 /* A visible depth's index in version_t.hash. */
@@ -52,11 +53,29 @@ typedef struct told {
     tf_market_reason_t reason;
 } told_t;
 
+/* One publication of an instrument's entry, in the order of its venue: what the entry then said. */
+typedef struct listing {
+    uint32_t which; /* market */
+    told_t told;
+    int64_t since_us;
+    uint8_t status; /* tf_instrument_status_t */
+    uint8_t px_dp, sz_dp;
+} listing_t;
+
+/* A venue in one epoch. The n-th publication is version n of its channels. */
+typedef struct listings {
+    listing_t *at; /* by version; [0] is not used */
+    uint64_t count;
+    uint64_t room;
+} listings_t;
+
 /* One instrument in one epoch. */
 typedef struct market {
     bool exists;
     uint32_t index; /* in the region */
     uint8_t px_dp, sz_dp;
+    uint8_t status; /* tf_instrument_status_t */
+    int64_t since_us;
     tf_level_t level[2][MARKET_LEVELS_MAX]; /* the full book, best first */
     uint32_t levels[2];
     tf_bbo_t bbo; /* as published */
@@ -71,6 +90,7 @@ typedef struct market {
 typedef struct epoch {
     char text[9]; /* "" = none */
     market_t market[MARKETS_MAX];
+    listings_t venue[VENUES_MAX];
 } epoch_t;
 
 typedef struct world {
@@ -82,6 +102,7 @@ typedef struct world {
     tf_rng_t *rng;
     tf_region_t *region; /* NULL = the writer is away */
     bool silent;         /* it is there and gives no sign of life */
+    bool lasting;        /* no market is delisted */
     uint64_t epochs;     /* begun so far */
     epoch_t epoch[MARKET_EPOCHS_KEPT];
     void (*between)(void *context); /* called between two publications that belong together */
@@ -89,6 +110,10 @@ typedef struct world {
 } world_t;
 
 extern const char *const market_symbols[MARKETS_MAX];
+extern const char *const market_venues[VENUES_MAX];
+uint32_t market_venue(uint32_t which); /* index */
+/* What a venue's channel says of a market at a version; NULL = nothing yet. */
+const listing_t *market_listing(const epoch_t *epoch, uint32_t which, uint64_t version);
 
 void world_init(world_t *world, tf_rng_t *rng, uint32_t trades_kept);
 void world_fini(world_t *world);
@@ -107,10 +132,12 @@ void market_add(world_t *world, uint32_t which);
 /* So much at once that every reader is lapped. */
 void market_flood(world_t *world);
 
-/* ---- the truth's texts ---- */
+/* ---- the truth's texts, fanout_text.c ---- */
 
 size_t market_decimal(char *out, int64_t mantissa, uint8_t dp);
 uint64_t market_hash(uint64_t hash, const char *text, size_t bytes);
 uint64_t market_hash_level(uint64_t hash, char side, const tf_level_t *level, uint8_t px_dp,
                            uint8_t sz_dp);
+uint64_t market_hash_bbo(const tf_bbo_t *bbo, uint8_t px_dp, uint8_t sz_dp);
+uint64_t market_hash_ticker(const tf_ticker_t *ticker, uint8_t px_dp, uint8_t sz_dp);
 enum { MARKET_HASH_START = 0x1505 };

@@ -22,7 +22,8 @@ enum {
     SLOTS = 8, /* less than clients: some are refused */
     SEND_BATCH = 3,
     STALL_S = 8,
-    REST_STEPS = 230,
+    BEAT_MS = 700,    /* by default; clients ask for others */
+    REST_STEPS = 330, /* a loss told after 1 s, and two heartbeats of 1 s behind it */
     REST_STEP_MS = 10,
 };
 
@@ -147,7 +148,7 @@ static void client_act(model_t *model)
     uint64_t die = below(model, 1000);
     if (client->state == CLIENT_FREE) {
         if (die < 200)
-            (void)client_connect(client, &model->judge, model->fake);
+            (void)client_connect(client, &model->judge, model->fake, BEAT_MS);
     } else if (client->state != CLIENT_OPEN || client->leaving) {
         if (die < 50) {
             client->may_close = client->leaving = true;
@@ -158,11 +159,10 @@ static void client_act(model_t *model)
     } else if (die < 450) {
         client_unsubscribe(client, &model->rng);
     } else if (die < 600) {
-        client_ask(client,
-                   (ask_t)(die % 3 == 0   ? ASK_PING
-                           : die % 3 == 1 ? ASK_INSTRUMENTS
-                                          : ASK_SNAPSHOT),
-                   &model->rng);
+        static const ask_t asks[] = {ASK_PING, ASK_INSTRUMENTS, ASK_SNAPSHOT, ASK_LIST};
+        client_ask(client, asks[die % 4], &model->rng);
+    } else if (die < 615) {
+        client_ask(client, die < 605 ? ASK_UNSUBSCRIBE_ALL : ASK_HEARTBEAT, &model->rng);
     } else if (die < 650) {
         client_ping(client);
     } else if (die < 990) {
@@ -213,6 +213,8 @@ static void rest_check(model_t *model, const client_t *client)
         if (client->held[i].active)
             held_settled(&model->judge, &client->held[i]);
     }
+    if (!client->oom)
+        client_beats_settled(client);
 }
 
 static void rest_steps(model_t *model)
@@ -300,6 +302,7 @@ static void model_open(model_t *model, uint64_t seed, uint32_t trades_kept)
     config.limits.requests_burst = 1000000;
     config.limits.out_pause_bytes = 1500;
     config.limits.stall_ns = STALL_S * TF_NS_PER_S;
+    config.limits.heartbeat_ns = BEAT_MS * TF_NS_PER_MS;
     assert_int_equal(tf_fanout_create(&model->fanout, &config, fake_io_door(model->fake),
                                       model->stats, model->closes),
                      TF_OK);
@@ -331,6 +334,9 @@ static void tally_print(const model_t *model)
            " errors %" PRIu64 " pings %" PRIu64 " pongs %" PRIu64 " closes %" PRIu64 "\n",
            tally->gaps_server, tally->trades_lost, tally->gaps_venue, tally->replies, tally->errors,
            tally->pings, tally->pongs, tally->closes);
+    printf("lists %" PRIu64 " (updates %" PRIu64 ") heartbeats %" PRIu64 " (quiet %" PRIu64
+           ") delisted %" PRIu64 "\n",
+           tally->lists, tally->list_updates, tally->beats, tally->quiet, tally->ended);
     static const tf_stat_t stats[] = {TF_STAT_sends_total,       TF_STAT_sends_short_total,
                                       TF_STAT_sends_full_total,  TF_STAT_frames_skipped_total,
                                       TF_STAT_ring_lapped_total, TF_STAT_memory_refused_total};
@@ -359,6 +365,8 @@ static void run(uint64_t fallback_seed, uint32_t trades_kept, bool memory_short)
     tally_print(model);
     assert_true(model->judge.tally.lags > 0 && model->judge.tally.epochs_changed > 0);
     assert_true(model->judge.tally.gaps_server > 0 && model->judge.tally.scales_changed > 0);
+    assert_true(model->judge.tally.list_updates > 0 && model->judge.tally.quiet > 0);
+    assert_true(model->judge.tally.ended > 0);
     model_close(model);
     free(model);
     assert_int_equal(tf_mem_in_use_bytes(), memory_before);

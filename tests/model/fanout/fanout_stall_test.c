@@ -69,6 +69,7 @@ static void rig_open(rig_t *rig)
 {
     memset(rig, 0, sizeof *rig);
     world_init(&rig->world, &rig->rng, 64);
+    rig->world.lasting = true;
     rig->judge.world = &rig->world;
     world_writer_start(&rig->world);
     market_add(&rig->world, 0);
@@ -88,7 +89,7 @@ static void rig_open(rig_t *rig)
         tf_fanout_create(&rig->fanout, &config, fake_io_door(rig->fake), rig->stats, rig->closes),
         TF_OK);
     for (uint32_t i = 0; i < CLIENTS; i++) {
-        assert_true(client_connect(&rig->client[i], &rig->judge, rig->fake));
+        assert_true(client_connect(&rig->client[i], &rig->judge, rig->fake, 0));
         subscribe(&rig->client[i], channel_raw);
         subscribe(&rig->client[i], channel_slow);
     }

@@ -11,6 +11,7 @@ typedef struct rig {
     tf_stats_t stats;
     tf_region_t *region;
     tf_ingest_t *ingest;
+    tf_links_t *links;
     char recording[512];
 } rig_t;
 
@@ -41,6 +42,7 @@ static int setup(void **state)
     assert_int_equal(tf_region_create(&rig.region, &config, &tf_clock_system, &rig.stats), TF_OK);
     assert_int_equal(tf_ingest_create(&rig.ingest, rig.region, &tf_clock_system, &rig.stats),
                      TF_OK);
+    assert_int_equal(tf_links_create(&rig.links, &tf_clock_system, &rig.stats), TF_OK);
     recording_write();
     return 0;
 }
@@ -49,19 +51,20 @@ static int teardown(void **state)
 {
     (void)state;
     tf_ingest_destroy(rig.ingest);
+    tf_links_destroy(rig.links);
     tf_region_close(rig.region, true);
     return 0;
 }
 
 static void good(const char *text)
 {
-    if (tf_venue_add(rig.ingest, text) != TF_OK)
+    if (tf_venue_add(rig.ingest, rig.links, text) != TF_OK)
         fail_msg("%s", tf_error_text());
 }
 
 static void bad(const char *text, const char *named)
 {
-    assert_int_not_equal(tf_venue_add(rig.ingest, text), TF_OK);
+    assert_int_not_equal(tf_venue_add(rig.ingest, rig.links, text), TF_OK);
     assert_non_null(strstr(tf_error_text(), text));
     if (strstr(tf_error_text(), named) == NULL)
         fail_msg("\"%s\" does not name \"%s\"", tf_error_text(), named);
@@ -85,14 +88,55 @@ static void recordings_take_speed_and_loop_and_names_with_colons(void **state)
     }
 }
 
+static void live_venues_take_symbols_and_keys_or_nothing(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "coinbase",
+        "coinbase:BTC-USD",
+        "coinbase:BTC-USD,ETH-USD",
+        "coinbase:url=wss://venue.example:9443/feed",
+        "coinbase:BTC-USD,ETH-USD:silence_ms=5000",
+        "coinbase:SOL-USD:url=wss://127.0.0.1/x?y=z,silence_ms=1,connect_ms=20000,ping_ms=1000",
+        "coinbase:SOL-USD:backoff_min_ms=1,backoff_max_ms=3600000",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        good(texts[i]);
+        assert_int_equal(tf_links_count(rig.links), i + 1);
+    }
+}
+
+static void mistakes_in_live_venues_are_named(void **state)
+{
+    (void)state;
+    bad("coinbase:", "empty symbol");
+    bad("coinbase:BTC-USD,", "empty symbol");
+    bad("coinbase:,BTC-USD", "empty symbol");
+    bad("coinbase::silence_ms=1", "empty symbol");
+    bad("coinbase:BTCUSD", "\"BTCUSD\" is not a symbol");
+    bad("coinbase:btc-usd", "\"btc-usd\"");
+    bad("coinbase:BTC-USD:fast", "\"fast\"");
+    bad("coinbase:BTC-USD:speed=2", "\"speed=2\"");
+    bad("coinbase:silence_ms=soon", "\"silence_ms=soon\"");
+    bad("coinbase:silence_ms=", "\"silence_ms=\"");
+    bad("coinbase:silence_ms=1.5", "\"silence_ms=1.5\"");
+    bad("coinbase:silence_ms=-1", "\"silence_ms=-1\"");
+    bad("coinbase:silence_ms=0", "silence_ms must be");
+    bad("coinbase:connect_ms=99999", "connect_ms must be 1 to 20000");
+    bad("coinbase:ping_ms=99999999999999999999", "\"ping_ms=99999999999999999999\"");
+    bad("coinbase:backoff_min_ms=500,backoff_max_ms=400", "backoff_max_ms");
+    bad("coinbase:url=", "\"url=\"");
+    bad("coinbase:url=ws://venue.example", "expected wss://");
+    bad("coinbase:ca=/no/such/file", "/no/such/file");
+    assert_int_equal(tf_links_count(rig.links), 0);
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
     char text[600];
     bad("", "expected sim");
     bad("nasdaq", "expected sim");
-    bad("coinbase", "not offered yet");
-    bad("coinbase:BTC-USD", "not offered yet");
     bad("sim:speed=3", "\"speed=3\"");
     bad("sim:depth", "\"depth\"");
     bad("sim:depth=many", "\"depth=many\"");
@@ -115,6 +159,8 @@ static void the_name_clients_see_is_known_from_the_text(void **state)
     char name[TF_VENUE_BYTES_MAX];
     tf_venue_name("sim:seed=1", name);
     assert_string_equal(name, "sim");
+    tf_venue_name("coinbase:BTC-USD:ping_ms=1", name);
+    assert_string_equal(name, "coinbase");
     tf_venue_name("replay:coinbase:/tmp/x:speed=2", name);
     assert_string_equal(name, "coinbase");
 }
@@ -125,6 +171,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(simulated_venues_take_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(recordings_take_speed_and_loop_and_names_with_colons, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(live_venues_take_symbols_and_keys_or_nothing, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(mistakes_in_live_venues_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(mistakes_are_named, setup, teardown),
         cmocka_unit_test(the_name_clients_see_is_known_from_the_text),
     };

@@ -48,8 +48,9 @@ static void rig_open(rig_t *rig)
     rig->connection.session.state = TF_SESSION_OPEN;
     rig->connection.out_first = TF_INDEX_NONE;
     for (uint32_t i = 0; i < SUBSCRIPTIONS; i++) {
-        assert_int_equal(tf_subscription_take(&rig->pool), i);
-        rig->pool.item[i] = (tf_subscription_t){.seq = 10, .phase = TF_PHASE_CURRENT, .told = 1};
+        assert_int_equal(tf_subscription_take(&rig->pool, 0, 0), i);
+        *tf_subscription_at(&rig->pool, i) =
+            (tf_subscription_t){.seq = 10, .phase = TF_PHASE_CURRENT, .told = 1};
     }
 }
 
@@ -101,13 +102,13 @@ static void fill(rig_t *rig, bool rest, bool reply)
     }
     if (reply)
         tf_buf_text(&rig->connection.session.out, reply_text);
-    tf_connection_behind(&rig->connection, &rig->pool.item[1], 0);
+    tf_connection_behind(&rig->connection, tf_subscription_at(&rig->pool, 1), 0);
     push(rig, 0, frame_make(TF_FRAME_UPDATE, 10, 11, texts[0]));
     push(rig, 0, frame_make(TF_FRAME_UPDATE, 11, 13, texts[1]));
     tf_frame_t *snapshot = frame_make(TF_FRAME_SNAPSHOT, 0, 20, texts[2]);
     snapshot->told = 2;
     push(rig, 1, snapshot);
-    rig->pool.item[1].phase = TF_PHASE_CURRENT; /* as catching up does */
+    tf_subscription_at(&rig->pool, 1)->phase = TF_PHASE_CURRENT; /* as catching up does */
     rig->connection.behind_count--;
     push(rig, 2, frame_make(TF_FRAME_UPDATE, 10, 12, texts[3]));
 }
@@ -115,7 +116,7 @@ static void fill(rig_t *rig, bool rest, bool reply)
 static void expect_place(const rig_t *rig, uint32_t subscription, bool sent, uint64_t seq,
                          uint64_t seq_before)
 {
-    const tf_subscription_t *sub = &rig->pool.item[subscription];
+    const tf_subscription_t *sub = tf_subscription_at(&rig->pool, subscription);
     assert_true(sub->seq == (sent ? seq : seq_before));
     assert_int_equal(sub->phase, sent ? TF_PHASE_CURRENT : TF_PHASE_BEHIND);
 }
@@ -134,11 +135,11 @@ static void cut_check(rig_t *rig, size_t taken, size_t lead)
     expect_place(rig, 0, second, 13, first ? 11 : 10);
     expect_place(rig, 1, taken > end[2], 20, 10);
     expect_place(rig, 2, taken > end[3], 12, 10);
-    assert_int_equal(rig->pool.item[1].told, taken > end[2] ? 2 : 1);
+    assert_int_equal(tf_subscription_at(&rig->pool, 1)->told, taken > end[2] ? 2 : 1);
     assert_int_equal(rig->connection.behind_count,
                      (uint32_t)(!second + !(taken > end[2]) + !(taken > end[3])));
-    uint32_t behind_ms = rig->pool.item[1].behind_ms;
-    assert_true(taken > end[2] || behind_ms == 0); /* behind since before this turn */
+    uint32_t behind = tf_subscription_at(&rig->pool, 1)->behind;
+    assert_true(taken > end[2] || behind == 0); /* behind since before this turn */
 }
 
 /* What the next sends bring must complete the stream of bytes up to the frame that was cut. */
@@ -186,7 +187,7 @@ static void a_subscription_that_stayed_behind_is_taken_back_too(void **state)
     (void)state;
     rig_t rig;
     rig_open(&rig);
-    tf_connection_behind(&rig.connection, &rig.pool.item[0], 0);
+    tf_connection_behind(&rig.connection, tf_subscription_at(&rig.pool, 0), 0);
     tf_frame_t *market = frame_make(TF_FRAME_STATE, 0, 0, "state;");
     market->told = 3;
     push(&rig, 0, market);
@@ -194,9 +195,9 @@ static void a_subscription_that_stayed_behind_is_taken_back_too(void **state)
     announce->generation = 1;
     push(&rig, 0, announce);
     push(&rig, 0, frame_make(TF_FRAME_UPDATE, 10, 266, "trades;"));
-    assert_int_equal(rig.pool.item[0].seq, 266);
+    assert_int_equal(tf_subscription_at(&rig.pool, 0)->seq, 266);
     (void)send_most(&rig, 0);
-    const tf_subscription_t *sub = &rig.pool.item[0];
+    const tf_subscription_t *sub = tf_subscription_at(&rig.pool, 0);
     assert_int_equal(sub->seq, 10);
     assert_int_equal(sub->told, 1);
     assert_int_equal(sub->generation, 0);
@@ -205,12 +206,35 @@ static void a_subscription_that_stayed_behind_is_taken_back_too(void **state)
     rig_close(&rig);
 }
 
+/* Heartbeats: a frame counts with its first byte, and what did not go out touched nobody. */
+static void what_was_sent_is_counted_and_touches(void **state)
+{
+    (void)state;
+    size_t cut = strlen(texts[0]) + 1;
+    rig_t rig;
+    rig_open(&rig);
+    tf_frame_t *two = frame_make(TF_FRAME_UPDATE, 10, 11, texts[0]);
+    two->messages = 2;
+    push(&rig, 0, two);
+    push(&rig, 1, frame_make(TF_FRAME_UPDATE, 10, 11, texts[1]));
+    push(&rig, 2, frame_make(TF_FRAME_UPDATE, 10, 11, texts[3]));
+    (void)send_most(&rig, cut);
+    assert_int_equal(rig.connection.messages, 3);
+    assert_true(tf_subscription_at(&rig.pool, 0)->touched);
+    assert_true(tf_subscription_at(&rig.pool, 1)->touched);
+    assert_false(tf_subscription_at(&rig.pool, 2)->touched);
+    rig.connection.flow = TF_FLOW_IDLE;
+    (void)send_most(&rig, 1000);
+    assert_int_equal(rig.connection.messages, 3);
+    rig_close(&rig);
+}
+
 static void a_joiner_whose_snapshot_did_not_go_out_joins_again(void **state)
 {
     (void)state;
     rig_t rig;
     rig_open(&rig);
-    tf_subscription_t *sub = &rig.pool.item[0];
+    tf_subscription_t *sub = tf_subscription_at(&rig.pool, 0);
     *sub =
         (tf_subscription_t){.seq = TF_SEQ_NONE, .phase = TF_PHASE_JOINING, .told = TF_TOLD_NOTHING};
     rig.connection.behind_count = 1;
@@ -272,7 +296,7 @@ static void without_memory_nothing_is_pushed(void **state)
     tf_mem_fail_at(1);
     assert_false(tf_outbox_push(&rig.outbox, &rig.connection, 0, frame));
     tf_mem_fail_at(0);
-    assert_int_equal(rig.pool.item[0].seq, 10);
+    assert_int_equal(tf_subscription_at(&rig.pool, 0)->seq, 10);
     assert_false(tf_connection_has_output(&rig.connection));
     tf_frame_unref(frame);
     rig_close(&rig);
@@ -283,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_send_cut_at_any_byte_loses_and_repeats_nothing),
         cmocka_unit_test(a_subscription_that_stayed_behind_is_taken_back_too),
+        cmocka_unit_test(what_was_sent_is_counted_and_touches),
         cmocka_unit_test(a_joiner_whose_snapshot_did_not_go_out_joins_again),
         cmocka_unit_test(a_part_that_is_alone_is_sent_as_it_lies),
         cmocka_unit_test(a_send_holds_32_kib_or_one_frame),

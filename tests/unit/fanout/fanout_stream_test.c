@@ -338,10 +338,10 @@ static void nothing_is_read_from_a_history_of_another_scale(void **state)
     (void)emit(&rig);
     scale_raise(&rig);
     assert_null(tf_stream_snapshot(&rig.stream, &rig.env));
-    assert_null(tf_stream_trades_since(&rig.stream, &rig.env, 3));
+    assert_null(tf_stream_since(&rig.stream, &rig.env, 3));
     assert_int_equal(emit(&rig), TF_STREAM_OK);
     assert_non_null(tf_stream_snapshot(&rig.stream, &rig.env));
-    tf_frame_t *since = tf_stream_trades_since(&rig.stream, &rig.env, 3);
+    tf_frame_t *since = tf_stream_since(&rig.stream, &rig.env, 3);
     assert_non_null(since);
     json_t *text = only_message(since);
     assert_string_equal(first_price(text), "1.040");

@@ -7,7 +7,7 @@
 
 static tf_subscription_t current(uint64_t seq)
 {
-    return (tf_subscription_t){.seq = seq,
+    return (tf_subscription_t){.seq = seq & TF_SEQ_NONE,
                                .phase = TF_PHASE_CURRENT,
                                .told = tf_told(TF_STATE_LIVE, TF_REASON_NONE),
                                .generation = 3};
@@ -128,18 +128,79 @@ static void the_pool_hands_out_each_index_once(void **state)
     tf_subscriptions_t pool;
     tf_subscriptions_init(&pool);
     for (uint32_t i = 0; i < COUNT; i++) {
-        uint32_t index = tf_subscription_take(&pool);
+        uint32_t index = tf_subscription_take(&pool, 1, 2);
         assert_int_equal(index, i);
-        assert_int_equal(pool.item[index].phase, TF_PHASE_JOINING);
-        assert_true(pool.item[index].seq == TF_SEQ_NONE);
+        assert_int_equal(tf_subscription_at(&pool, index)->phase, TF_PHASE_JOINING);
+        assert_true(tf_subscription_at(&pool, index)->seq == TF_SEQ_NONE);
     }
     tf_subscription_release(&pool, 7);
     tf_subscription_release(&pool, 500);
     assert_int_equal(pool.count, COUNT - 2);
-    assert_int_equal(tf_subscription_take(&pool), 500);
-    assert_int_equal(tf_subscription_take(&pool), 7);
-    assert_int_equal(tf_subscription_take(&pool), COUNT);
+    assert_int_equal(tf_subscription_take(&pool, 1, 2), 500);
+    assert_int_equal(tf_subscription_take(&pool, 1, 2), 7);
+    assert_int_equal(tf_subscription_take(&pool, 1, 2), COUNT);
     tf_subscriptions_fini(&pool);
+}
+
+/* Chunks stay where they are: a pointer may be held while others are taken. */
+static void a_subscription_stays_where_it_is(void **state)
+{
+    (void)state;
+    tf_subscriptions_t pool;
+    tf_subscriptions_init(&pool);
+    uint32_t index = tf_subscription_take(&pool, 3, 4);
+    const tf_subscription_t *first = tf_subscription_at(&pool, index);
+    for (uint32_t i = 0; i < 40 * TF_SUBSCRIPTION_CHUNK; i++)
+        assert_int_not_equal(tf_subscription_take(&pool, 5, 6), TF_INDEX_NONE);
+    assert_ptr_equal(tf_subscription_at(&pool, index), first);
+    assert_int_equal(first->connection, 3);
+    assert_int_equal(first->stream, 4);
+    tf_subscriptions_fini(&pool);
+}
+
+/* Every field next to its neighbours, at its largest. */
+static void fields_hold_their_limits(void **state)
+{
+    (void)state;
+    tf_subscriptions_t pool;
+    tf_subscriptions_init(&pool);
+    uint32_t index = tf_subscription_take(&pool, TF_INDEX_LIMIT - 1, TF_INDEX_LIMIT - 1);
+    tf_subscription_t *sub = tf_subscription_at(&pool, index);
+    tf_subscription_hold(sub, TF_SEQ_NONE - 1);
+    tf_subscription_place(sub, TF_INDEX_LIMIT - 1);
+    assert_true(sub->seq == TF_SEQ_NONE - 1 && sub->behind == 0);
+    assert_true(sub->connection == TF_INDEX_LIMIT - 1 && sub->stream == TF_INDEX_LIMIT - 1);
+    assert_true(sub->position == TF_INDEX_LIMIT - 1 && sub->generation == 0);
+    assert_true(sub->told == TF_TOLD_NOTHING && sub->phase == TF_PHASE_JOINING);
+    assert_true(!sub->touched && !sub->lag_told && sub->next == TF_INDEX_NONE);
+    t_panic_to_cmocka();
+    expect_assert_failure(tf_subscription_place(sub, TF_INDEX_LIMIT));
+    expect_assert_failure((void)tf_subscription_take(&pool, TF_INDEX_LIMIT, 0));
+    expect_assert_failure((void)tf_subscription_take(&pool, 0, TF_INDEX_LIMIT));
+    tf_subscriptions_fini(&pool);
+}
+
+/* 16 bits of milliseconds wrap after 65 s. Looked at every 15 s, a time never shrinks to nothing.
+ */
+static void whoever_is_behind_for_long_stays_so(void **state)
+{
+    (void)state;
+    enum { LOOK_S = 15 };
+    static const int64_t starts_ms[] = {0, 1, 65535, 65536, 4000000};
+    for (size_t i = 0; i < sizeof starts_ms / sizeof starts_ms[0]; i++) {
+        tf_subscription_t sub = current(5);
+        int64_t start_ns = starts_ms[i] * 1000000;
+        tf_subscription_fall_behind(&sub, start_ns);
+        assert_int_equal(tf_subscription_behind_ns(&sub, start_ns), 0);
+        for (int64_t s = 1; s <= 200; s++) {
+            int64_t now_ns = start_ns + s * 1000000000;
+            if (s % LOOK_S == 0)
+                tf_subscription_age(&sub, now_ns);
+            int64_t behind_ns = tf_subscription_behind_ns(&sub, now_ns);
+            int64_t least_ns = (s < 32 ? s : 32) * 1000000000;
+            assert_true(behind_ns >= least_ns && behind_ns <= s * 1000000000);
+        }
+    }
 }
 
 static void the_pool_without_memory_hands_out_nothing(void **state)
@@ -148,9 +209,9 @@ static void the_pool_without_memory_hands_out_nothing(void **state)
     tf_subscriptions_t pool;
     tf_subscriptions_init(&pool);
     tf_mem_fail_at(1);
-    assert_int_equal(tf_subscription_take(&pool), TF_INDEX_NONE);
+    assert_int_equal(tf_subscription_take(&pool, 1, 2), TF_INDEX_NONE);
     tf_mem_fail_at(0);
-    assert_int_equal(tf_subscription_take(&pool), 0);
+    assert_int_equal(tf_subscription_take(&pool, 1, 2), 0);
     tf_subscriptions_fini(&pool);
 }
 
@@ -165,6 +226,9 @@ int main(void)
         cmocka_unit_test(an_announcement_tells_what_still_counts),
         cmocka_unit_test(frames_move_what_is_held),
         cmocka_unit_test(the_pool_hands_out_each_index_once),
+        cmocka_unit_test(a_subscription_stays_where_it_is),
+        cmocka_unit_test(fields_hold_their_limits),
+        cmocka_unit_test(whoever_is_behind_for_long_stays_so),
         cmocka_unit_test(the_pool_without_memory_hands_out_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,11 +57,30 @@ static inline const char *t_labels_skip(const char *at)
     return *at == '}' ? at + 1 : NULL;
 }
 
+/* Of a histogram NAME the samples are NAME_bucket, NAME_sum and NAME_count. */
+static inline bool t_family_has(const t_exposition_t *out, const char *name, size_t bytes)
+{
+    if (out->families == 0)
+        return false;
+    const char *family = out->family[out->families - 1];
+    size_t whole = strlen(family);
+    if (bytes < whole || strncmp(family, name, whole) != 0)
+        return false;
+    if (strcmp(out->type[out->families - 1], "histogram") != 0)
+        return bytes == whole;
+    const char *const endings[] = {"_bucket", "_sum", "_count"};
+    for (size_t i = 0; i < 3; i++) {
+        if (bytes - whole == strlen(endings[i]) &&
+            strncmp(name + whole, endings[i], bytes - whole) == 0)
+            return true;
+    }
+    return false;
+}
+
 static inline bool t_sample_take(t_exposition_t *out, const char *line, const char *end)
 {
     size_t name = t_name_bytes(line, true);
-    const char *family = out->families > 0 ? out->family[out->families - 1] : "";
-    if (name == 0 || strlen(family) != name || strncmp(family, line, name) != 0)
+    if (name == 0 || !t_family_has(out, line, name))
         return false;
     const char *at = line + name;
     if (*at == '{')
@@ -108,7 +127,8 @@ static inline bool t_comment_take(t_exposition_t *out, const char *line, const c
     (void)snprintf(out->type[out->families - 1], sizeof out->type[0], "%.*s", (int)(end - type),
                    type);
     return strcmp(out->type[out->families - 1], "counter") == 0 ||
-           strcmp(out->type[out->families - 1], "gauge") == 0;
+           strcmp(out->type[out->families - 1], "gauge") == 0 ||
+           strcmp(out->type[out->families - 1], "histogram") == 0;
 }
 
 /* Reads the NUL-terminated page; out->wrong tells the first line that is not sound. */
@@ -144,4 +164,41 @@ static inline const double *t_series(const t_exposition_t *page, const char *tex
             return &page->series[i].value;
     }
     return NULL;
+}
+
+/*
+ * One histogram: the buckets of NAME{LABELS,le="..."} in the order of the page. Their bounds must
+ * rise, their counts must not fall, the last is +Inf and equals _count, and there is a _sum. False
+ * when any of this does not hold; *count and *sum are set when it does.
+ */
+static inline bool t_histogram(const t_exposition_t *page, const char *name, const char *labels,
+                               double *count, double *sum)
+{
+    char start[160];
+    char text[160];
+    double bound = -1.0;
+    double below = 0.0;
+    bool ended = false;
+    (void)snprintf(start, sizeof start, "%s_bucket{%s,le=\"", name, labels);
+    for (size_t i = 0; i < page->count; i++) {
+        const t_series_t *series = &page->series[i];
+        if (strncmp(series->text, start, strlen(start)) != 0)
+            continue;
+        const char *at = series->text + strlen(start);
+        double next = strtod(at, NULL); /* also of "+Inf" */
+        if (ended || next <= bound || series->value < below)
+            return false;
+        ended = strncmp(at, "+Inf\"}", 6) == 0;
+        bound = next;
+        below = series->value;
+    }
+    (void)snprintf(text, sizeof text, "%s_count{%s}", name, labels);
+    const double *total = t_series(page, text);
+    (void)snprintf(text, sizeof text, "%s_sum{%s}", name, labels);
+    const double *all = t_series(page, text);
+    if (!ended || total == NULL || all == NULL || *total != below)
+        return false;
+    *count = *total;
+    *sum = *all;
+    return true;
 }

@@ -126,7 +126,8 @@ static void every_counter_appears_once_per_thread_with_its_value(void **state)
     t_reply_free(&reply);
 }
 
-static void a_name_that_ends_with_total_is_a_counter_and_any_other_a_gauge(void **state)
+static void
+a_name_that_ends_with_total_is_a_counter_with_seconds_a_histogram_else_a_gauge(void **state)
 {
     (void)state;
     region_up();
@@ -138,9 +139,73 @@ static void a_name_that_ends_with_total_is_a_counter_and_any_other_a_gauge(void 
         const char *name = page->family[i];
         assert_int_equal(strncmp(name, "tickfan_", 8), 0);
         bool total = strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0;
-        assert_string_equal(page->type[i], total ? "counter" : "gauge");
+        bool seconds = strlen(name) > 8 && strcmp(name + strlen(name) - 8, "_seconds") == 0;
+        bool age = strstr(name, "_age_") != NULL;
+        const char *type = total ? "counter" : seconds && !age ? "histogram" : "gauge";
+        assert_string_equal(page->type[i], type);
     }
     t_reply_free(&reply);
+}
+
+static void delays_are_histograms_of_the_threads_that_have_them(void **state)
+{
+    (void)state;
+    static const int64_t delays_ns[] = {0, 1000, 1001, 2000, 70000000, 10000000000, 10000000001};
+    static const char name[] = "tickfan_venue_to_ingest_seconds";
+    tf_count(&stats[0], venue_frames_total, 1);
+    for (size_t i = 0; i < 7; i++)
+        tf_time(&stats[0], venue_to_ingest, delays_ns[i]);
+    tf_time(&stats[1], publish_to_last_send, 3500);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    double count = 0;
+    double sum = 0;
+    assert_true(t_histogram(page, name, "thread=\"ingest\"", &count, &sum));
+    assert_true(count == 7.0 && sum == 20.070004002);
+    const char *const bounds[] = {"0.000001", "0.000002", "0.05", "0.1", "5", "10", "+Inf"};
+    const double counts[] = {2, 4, 4, 5, 5, 6, 7};
+    for (int i = 0; i < 7; i++) {
+        char text[128];
+        (void)snprintf(text, sizeof text, "%s_bucket{thread=\"ingest\",le=\"%s\"}", name,
+                       bounds[i]);
+        assert_series(page, text, counts[i]);
+    }
+    assert_true(
+        t_histogram(page, "tickfan_ingest_to_publish_seconds", "thread=\"ingest\"", &count, &sum));
+    assert_true(count == 0.0 && sum == 0.0);
+    assert_true(t_histogram(page, "tickfan_publish_to_last_send_seconds", "thread=\"fanout-0\"",
+                            &count, &sum));
+    assert_true(count == 1.0 && sum == 0.0000035);
+    assert_false(t_histogram(page, "tickfan_publish_to_last_send_seconds", "thread=\"ingest\"",
+                             &count, &sum));
+    assert_false(t_histogram(page, name, "thread=\"fanout-0\"", &count, &sum));
+    t_reply_free(&reply);
+}
+
+static void the_listener_counts_its_own_connections_and_requests(void **state)
+{
+    (void)state;
+    enum { LIMIT = 64, OVER = 3 };
+    int fds[LIMIT + OVER];
+    for (int i = 0; i < LIMIT + OVER; i++)
+        fds[i] = t_connect(port);
+    for (int i = LIMIT; i < LIMIT + OVER; i++)
+        assert_true(t_closed(fds[i]));
+    t_request(fds[0], "GET", "/healthz");
+    t_reply_t reply = t_reply_read(fds[0], false);
+    t_reply_free(&reply);
+    t_request(fds[0], "GET", "/metrics");
+    reply = t_reply_read(fds[0], false);
+    static t_exposition_t page;
+    t_exposition_read(&page, reply.body);
+    assert_string_equal(page.wrong, "");
+    assert_series(&page, "tickfan_http_connections", LIMIT);
+    assert_series(&page, "tickfan_http_connections_refused_total", OVER);
+    assert_series(&page, "tickfan_http_requests_total", 2);
+    assert_series(&page, "tickfan_http_bodies_refused_total", 0);
+    t_reply_free(&reply);
+    for (int i = 0; i < LIMIT + OVER; i++)
+        (void)close(fds[i]);
 }
 
 static void closes_are_told_by_code_and_reason(void **state)
@@ -194,6 +259,41 @@ static void markets_are_counted_by_venue_and_state(void **state)
     assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"resync\"}", 0);
     assert_series(page, "tickfan_markets{venue=\"sim\",state=\"live\"}", 1);
     t_reply_free(&reply);
+}
+
+static void assert_link(const char *venue, double value)
+{
+    char text[96];
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    (void)snprintf(text, sizeof text, "tickfan_venue_link_up{venue=\"%s\"}", venue);
+    assert_series(page, text, value);
+    t_reply_free(&reply);
+}
+
+static void a_venue_is_up_once_it_was_heard_until_all_of_its_markets_lost_it(void **state)
+{
+    (void)state;
+    region_up();
+    tf_instrument_t instrument = t_instrument("BTC-USD", 2, 8);
+    uint32_t btc;
+    assert_int_equal(tf_region_instrument_add(region.region, &instrument, t_stamp, &btc), TF_OK);
+    assert_link("sim", 0); /* starting */
+    tf_region_put_state(region.region, btc, TF_STATE_LIVE, TF_REASON_NONE, t_stamp);
+    uint32_t eth = t_region_live(&region, "ETH-USD");
+    (void)market_of("coinbase", "BTC-USD", TF_STATE_HALTED);
+    assert_link("sim", 1);
+    tf_region_put_state(region.region, eth, TF_STATE_STALE, TF_REASON_SILENT, t_stamp);
+    tf_region_put_state(region.region, btc, TF_STATE_STALE, TF_REASON_VENUE_DISCONNECTED, t_stamp);
+    assert_link("sim", 1);
+    tf_region_put_state(region.region, eth, TF_STATE_STALE, TF_REASON_VENUE_DISCONNECTED, t_stamp);
+    assert_link("sim", 0);
+    assert_link("coinbase", 1);
+    tf_region_put_state(region.region, eth, TF_STATE_RESYNC, TF_REASON_VENUE_DISCONNECTED, t_stamp);
+    assert_link("sim", 1);
+    tf_region_heartbeat(region.region, mono_now_ns() - lost_ns - TF_NS_PER_S);
+    assert_link("sim", 0);
+    assert_link("coinbase", 0);
 }
 
 static void markets_of_a_lost_region_are_stale(void **state)
@@ -335,7 +435,10 @@ int main(void)
         served(readyz_says_that_the_region_was_closed_and_finds_its_successor),
         served(draining_comes_before_every_other_reason),
         served(every_counter_appears_once_per_thread_with_its_value),
-        served(a_name_that_ends_with_total_is_a_counter_and_any_other_a_gauge),
+        served(a_name_that_ends_with_total_is_a_counter_with_seconds_a_histogram_else_a_gauge),
+        served(delays_are_histograms_of_the_threads_that_have_them),
+        served(a_venue_is_up_once_it_was_heard_until_all_of_its_markets_lost_it),
+        served(the_listener_counts_its_own_connections_and_requests),
         served(closes_are_told_by_code_and_reason),
         served(markets_are_counted_by_venue_and_state),
         served(markets_of_a_lost_region_are_stale),

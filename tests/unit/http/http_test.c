@@ -18,6 +18,8 @@ static void answers_are_plain_text_and_not_to_be_stored(void **state)
     assert_string_equal(t_header(&reply, "Cache-Control"), "no-store");
     assert_string_equal(t_header(&reply, "Content-Type"), "text/plain; charset=utf-8");
     assert_string_equal(t_header(&reply, "Server"), "tickfan");
+    assert_string_equal(t_header(&reply, "X-Content-Type-Options"), "nosniff");
+    assert_string_equal(t_header(&reply, "Access-Control-Allow-Origin"), "");
     t_reply_free(&reply);
     reply = t_get(port, "/metrics");
     assert_string_equal(t_header(&reply, "Cache-Control"), "no-store");
@@ -49,10 +51,13 @@ static void head_gives_the_headers_alone_and_keeps_the_connection(void **state)
 static void an_unknown_path_is_404_and_names_the_known_ones(void **state)
 {
     (void)state;
-    static const char text[] = "not found; known paths: /metrics /healthz /readyz\n";
-    const char *const paths[] = {"/",          "/metric", "/metricsx", "/healthz/",
-                                 "/METRICS",   "/..",     "/%00",      "/metrics/../../etc/passwd",
-                                 "/healthz%00"};
+    static const char text[] =
+        "not found; known paths: / /healthz /readyz /metrics /v1/config /v1/instruments "
+        "/v1/status /v1/{ticker,bbo,trades,book}/VENUE/SYMBOL\n";
+    const char *const paths[] = {
+        "/nothing", "/metric", "/metricsx",   "/healthz/",   "/METRICS",
+        "/v1",      "/V1/",    "/healthz%00", "/healthz%2f", "/metrics/../../etc/passwd",
+    };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         t_reply_t reply = t_get(port, paths[i]);
         if (reply.status != 0) { /* a path that escapes the root is refused before it is ours */
@@ -61,8 +66,84 @@ static void an_unknown_path_is_404_and_names_the_known_ones(void **state)
         }
         t_reply_free(&reply);
     }
-    t_expect(port, "/", 404, text);
+    t_expect(port, "/nothing", 404, text);
     t_expect(port, "/healthz?verbose=1", 200, "ok\n");
+}
+
+/* libwebsockets decodes paths, and answers what it can't decode without asking us. */
+static void a_malformed_escape_is_refused_and_ends_the_connection(void **state)
+{
+    (void)state;
+    const char *const paths[] = {"/%zz", "/healthz%", "/v1/status?venue=%g0", "/v1/%2"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        int fd = t_connect(port);
+        t_request(fd, "GET", paths[i]);
+        char text[1024] = {0};
+        ssize_t got = recv(fd, text, sizeof text - 1, MSG_WAITALL);
+        assert_true(got <= 0 || strncmp(text, "HTTP/1.0 403 ", 13) == 0);
+        (void)close(fd);
+    }
+    t_expect(port, "/%68ealthz", 200, "ok\n");
+}
+
+static void the_page_is_kept_by_browsers_and_asked_for_by_its_tag(void **state)
+{
+    (void)state;
+    int fd = t_connect(port);
+    char etag[64];
+    char request[256];
+    t_request(fd, "GET", "/");
+    t_reply_t reply = t_reply_read(fd, false);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(t_header(&reply, "Content-Type"), "text/html; charset=utf-8");
+    assert_string_equal(t_header(&reply, "Cache-Control"), "no-cache");
+    assert_string_equal(t_header(&reply, "Content-Security-Policy"),
+                        "default-src 'self'; connect-src 'self' ws: wss:");
+    assert_string_equal(t_header(&reply, "X-Content-Type-Options"), "nosniff");
+    assert_true(reply.body_bytes > 0);
+    (void)snprintf(etag, sizeof etag, "%s", t_header(&reply, "ETag"));
+    assert_true(strlen(etag) > 2 && etag[0] == '"');
+    t_reply_free(&reply);
+    const char *const before[] = {"", "W/", "\"other\", "}; /* of the tag in a list of tags */
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(request, sizeof request,
+                       "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: %s%s\r\n\r\n", before[i], etag);
+        t_send(fd, request);
+        reply = t_reply_read(fd, true);
+        assert_int_equal(reply.status, 304);
+        assert_string_equal(t_header(&reply, "ETag"), etag);
+        t_reply_free(&reply);
+    }
+    t_send(fd, "GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"other\"\r\n\r\n");
+    reply = t_reply_read(fd, false);
+    assert_int_equal(reply.status, 200);
+    t_reply_free(&reply);
+    (void)close(fd);
+}
+
+static void scripts_of_every_origin_may_read_market_data(void **state)
+{
+    (void)state;
+    t_reply_t reply = t_get(port, "/v1/config");
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(t_header(&reply, "Access-Control-Allow-Origin"), "*");
+    assert_string_equal(t_header(&reply, "Content-Type"), "application/json; charset=utf-8");
+    t_reply_free(&reply);
+    int fd = t_connect(port);
+    t_send(fd, "OPTIONS /v1/config HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n"
+               "Access-Control-Request-Method: GET\r\n\r\n");
+    reply = t_reply_read(fd, true);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(t_header(&reply, "Content-Length"), "0");
+    assert_string_equal(t_header(&reply, "Access-Control-Allow-Origin"), "*");
+    assert_string_equal(t_header(&reply, "Access-Control-Allow-Methods"), "GET, HEAD, OPTIONS");
+    assert_string_equal(t_header(&reply, "Allow"), "GET, HEAD, OPTIONS");
+    t_reply_free(&reply);
+    (void)close(fd);
+    reply = t_get(port, "/v1/status");
+    assert_int_equal(reply.status, 503);
+    assert_string_equal(t_header(&reply, "Retry-After"), "1");
+    t_reply_free(&reply);
 }
 
 static void another_method_is_405_with_allow_and_ends_the_connection(void **state)
@@ -73,6 +154,7 @@ static void another_method_is_405_with_allow_and_ends_the_connection(void **stat
         "PUT /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
         "DELETE /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
         "OPTIONS /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /v1/config HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
         "PATCH /readyz HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
@@ -80,7 +162,8 @@ static void another_method_is_405_with_allow_and_ends_the_connection(void **stat
         t_send(fd, requests[i]);
         t_reply_t reply = t_reply_read(fd, false);
         assert_int_equal(reply.status, 405);
-        assert_string_equal(t_header(&reply, "Allow"), "GET, HEAD");
+        assert_string_equal(t_header(&reply, "Allow"),
+                            strstr(requests[i], "/v1/") ? "GET, HEAD, OPTIONS" : "GET, HEAD");
         assert_string_equal(t_header(&reply, "Connection"), "close");
         assert_true(t_closed(fd));
         t_reply_free(&reply);
@@ -430,6 +513,9 @@ static const struct CMUnitTest fast[] = {
     served(answers_are_plain_text_and_not_to_be_stored),
     served(head_gives_the_headers_alone_and_keeps_the_connection),
     served(an_unknown_path_is_404_and_names_the_known_ones),
+    served(a_malformed_escape_is_refused_and_ends_the_connection),
+    served(the_page_is_kept_by_browsers_and_asked_for_by_its_tag),
+    served(scripts_of_every_origin_may_read_market_data),
     served(another_method_is_405_with_allow_and_ends_the_connection),
     served(what_is_not_http_ends_the_connection_and_nothing_else),
     served(an_upgrade_is_refused),

@@ -43,7 +43,8 @@ static void source_destroy(tf_source_t *source)
     ((rig_source_t *)source)->destroyed = true;
 }
 
-static const tf_source_ops_t source_ops = {source_poll, source_send, source_destroy};
+static const tf_source_ops_t source_ops = {
+    .poll = source_poll, .send = source_send, .destroy = source_destroy};
 
 static int64_t fixed_ns(void *context)
 {

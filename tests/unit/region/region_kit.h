@@ -83,6 +83,8 @@ static inline void t_region_erase(const char *name)
     (void)unlink(path);
     tf_region_path(path, name, ".lock");
     (void)unlink(path);
+    tf_region_path(path, name, ".sock");
+    (void)unlink(path);
 }
 
 static inline void t_region_close(t_region_t *t)

@@ -2,10 +2,11 @@
 
 #include "app/listen.h"
 #include "app/options_table.h"
+#include "app/venue_text.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "region/region_file.h"
-#include "venue/adapter.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -77,13 +78,14 @@ static void texts_check(const tf_options_t *options, tf_report_t *report)
 
 /* ---- venues ---- */
 
-/* The first word of a venue's text. What stands behind it is judged by who opens it. */
-static bool is_venue(const char *text)
+static tf_status_t venue_parse(const char *text)
 {
-    size_t bytes = strcspn(text, ":");
-    return (bytes == 3 && memcmp(text, "sim", bytes) == 0) ||
-           (bytes == 6 && memcmp(text, "replay", bytes) == 0) ||
-           tf_adapter_find(text, bytes) != NULL;
+    tf_venue_text_t *venue = tf_mem_calloc(1, sizeof *venue);
+    if (venue == NULL)
+        return tf_error(TF_ERR_MEMORY, "out of memory");
+    tf_status_t status = tf_venue_text_parse(venue, text);
+    tf_mem_free(venue);
+    return status;
 }
 
 static void venues_check(const tf_options_t *options, tf_report_t *report)
@@ -97,12 +99,10 @@ static void venues_check(const tf_options_t *options, tf_report_t *report)
         const char *text = options->venue[i];
         char where[TF_ORIGIN_BYTES_MAX];
         char found[TF_QUOTE_BYTES_MAX];
-        if (!is_venue(text))
-            tf_report_add(
-                report, options->venue_origin[i].line,
-                "%s: found %s, expected sim[:...], replay:VENUE:FILE[:...] or a venue, as coinbase",
-                tf_option_where(options, "venue", options->venue_origin[i], true, where),
-                tf_quote(text, found));
+        if (venue_parse(text) != TF_OK)
+            tf_report_add(report, options->venue_origin[i].line, "%s: found %s: %s",
+                          tf_option_where(options, "venue", options->venue_origin[i], true, where),
+                          tf_quote(text, found), tf_error_text());
     }
 }
 

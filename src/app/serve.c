@@ -183,9 +183,12 @@ static void tell(const serve_t *self)
     if (self->serves)
         (void)printf("WebSocket  ws://%s/v1/ws\n",
                      authority(self->ws_address, self->ws_port, text));
-    if (self->http != NULL)
-        (void)printf("HTTP       http://%s/  (/metrics /healthz /readyz)\n",
-                     authority(self->http_address, self->http_port, text));
+    if (self->http != NULL) {
+        const char *http = authority(self->http_address, self->http_port, text);
+        if (self->serves)
+            (void)printf("Page       http://%s/\n", http);
+        (void)printf("HTTP       http://%s/  (/v1/... /metrics /healthz /readyz)\n", http);
+    }
     (void)printf("Try        %s tap --region %s\n", program_invocation_name,
                  self->options->region.text);
     if (self->serves)

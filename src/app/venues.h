@@ -12,11 +12,8 @@
  */
 #pragma once
 
+#include "app/venue_text.h"
 #include "ingest/ingest.h"
-#include "venue/link.h"
-
-/* The venue name that clients will see for a --venue text; out has TF_VENUE_BYTES_MAX bytes. */
-void tf_venue_name(const char *text, char *out);
 
 /* Open the source that `text` names, live ones on `links`, and add it. Errors name the text, the
  * key and what is expected. */

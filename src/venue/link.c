@@ -329,8 +329,9 @@ static const tf_source_ops_t link_ops = {
 
 /* ---- opening ---- */
 
-static tf_status_t config_check(const tf_link_config_t *config)
+tf_status_t tf_link_config_check(const tf_link_config_t *config)
 {
+    tf_link_url_t url;
     const struct {
         const char *name;
         int64_t ns;
@@ -350,7 +351,9 @@ static tf_status_t config_check(const tf_link_config_t *config)
     if (config->backoff_max_ns < config->backoff_min_ns)
         return tf_error(TF_ERR_ARG, "backoff_max_ms must not be less than backoff_min_ms (%lld)",
                         (long long)(config->backoff_min_ns / TF_NS_PER_MS));
-    return TF_OK;
+    if (config->url == NULL)
+        return tf_error(TF_ERR_ARG, "no address of this venue is known: expected url=wss://...");
+    return tf_link_url_parse(config->url, &url);
 }
 
 static void on_tls_start(void *context)
@@ -389,9 +392,9 @@ tf_status_t tf_link_open(tf_source_t **out, tf_links_t *links, const tf_link_con
 {
     tf_link_url_t url;
     *out = NULL;
-    tf_status_t status = tf_link_url_parse(config->url, &url);
+    tf_status_t status = tf_link_config_check(config);
     if (status == TF_OK)
-        status = config_check(config);
+        status = tf_link_url_parse(config->url, &url);
     if (status == TF_OK && links->count == TF_LINKS_MAX)
         status = tf_error(TF_ERR_FULL, "more than %d live venues", TF_LINKS_MAX);
     if (status == TF_OK)

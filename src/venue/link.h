@@ -80,6 +80,9 @@ typedef struct tf_link_config {
 
 extern const tf_link_config_t tf_link_config_default;
 
+/* TF_ERR_ARG names what is wrong with the URL or a time. Opens nothing. */
+TF_MUST_CHECK tf_status_t tf_link_config_check(const tf_link_config_t *config);
+
 /*
  * A link that starts connecting with its first poll. Destroy it (its ops) before `links`.
  * TF_ERR_ARG names what is wrong with the URL or a time, TF_ERR_FORMAT the file of authorities,

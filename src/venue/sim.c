@@ -15,7 +15,7 @@ enum {
     DEPTH_MAX = 1000,
 };
 
-static const double rate_max = 1000.0;
+static const double rate_max = 100000.0;
 static const double burst_every_s_max = 86400.0;
 static const double burst_factor_max = 100.0;
 static const char products_url[] = "https://api.exchange.coinbase.com/products";
@@ -293,7 +293,7 @@ static tf_status_t check_range(const char *key, double value, double low, double
     return tf_error(TF_ERR_ARG, "simulated venue: %s %g: must be %g..%g", key, value, low, high);
 }
 
-static tf_status_t check_config(const tf_sim_config_t *config)
+tf_status_t tf_sim_config_check(const tf_sim_config_t *config)
 {
     const struct {
         const char *key;
@@ -319,7 +319,7 @@ static tf_status_t check_config(const tf_sim_config_t *config)
 tf_status_t tf_sim_open(tf_source_t **out, const tf_sim_config_t *config)
 {
     *out = NULL;
-    const tf_status_t status = check_config(config);
+    const tf_status_t status = tf_sim_config_check(config);
     if (status != TF_OK) {
         return status;
     }

@@ -55,8 +55,8 @@ typedef struct tf_source_ops {
 /* First member of every source. */
 struct tf_source {
     const tf_source_ops_t *ops;
-    bool virtual_clock; /* its times are not the wall clock's: delays measured with them mean nothing
-                         */
+    /* Its times are not the wall clock's: delays measured with them mean nothing. */
+    bool virtual_clock;
 };
 
 /*
@@ -95,6 +95,9 @@ typedef struct tf_sim_config {
 } tf_sim_config_t;
 
 extern const tf_sim_config_t tf_sim_config_default;
+
+/* TF_ERR_ARG names the figure that is out of range. */
+TF_MUST_CHECK tf_status_t tf_sim_config_check(const tf_sim_config_t *config);
 
 TF_MUST_CHECK tf_status_t tf_sim_open(tf_source_t **out, const tf_sim_config_t *config);
 

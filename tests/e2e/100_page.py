@@ -2,7 +2,7 @@
 never shows as live what is not, and what it asks of the server. 100_page.mjs drives the browser;
 this side runs the server, and stops and starts it when asked.
 
-Needs chromium, node and playwright-core (TICKFAN_PLAYWRIGHT, else build/npm/node_modules, where
+Needs chromium, node and playwright-core (PLAYWRIGHT_CORE, else build/npm/node_modules, where
 `./dev test` puts it). Screenshots go to build/screenshots/.
 """
 
@@ -44,13 +44,17 @@ RECORDING = [
 def find_tools():
     """(node, chromium, playwright-core), or skip."""
     found = [shutil.which("node"), shutil.which("chromium") or shutil.which("chromium-browser")]
-    package = os.environ.get("TICKFAN_PLAYWRIGHT") or \
+    package = os.environ.get("PLAYWRIGHT_CORE") or \
         os.path.join(BUILD, "npm", "node_modules", "playwright-core")
     for name, path in zip(("node", "chromium"), found):
         if path is None:
             kit.skip("no %s in PATH" % name)
     if not os.path.isfile(os.path.join(package, "index.mjs")):
         kit.skip("no playwright-core at %s" % os.path.abspath(package))
+    tried = subprocess.run([found[0], "-e", "require(process.argv[1])", os.path.abspath(package)],
+                           capture_output=True, text=True, timeout=kit.WAIT_S, check=False)
+    if tried.returncode != 0:  # each version of it wants a certain node
+        kit.skip("playwright-core does not load: " + " ".join(tried.stderr.split())[:200])
     return (*found, os.path.abspath(package))
 
 

@@ -9,6 +9,7 @@
 #include "fanout_client.h"
 #include "market/instrument.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,9 @@ typedef struct rig {
     tf_stats_t *stats;
     _Atomic uint64_t closes[TF_WS_CLOSE_COUNT];
     client_t client[CLIENTS];
+    tf_bell_t bell;
+    _Atomic bool published; /* by another thread, which before has looked at the bell */
+    bool bell_was_up;
 } rig_t;
 
 static void step(rig_t *rig)
@@ -76,9 +80,10 @@ static market_t *market(rig_t *rig)
 }
 
 /* A live market, and clients subscribed to its best bid and offer. */
-static void rig_open(rig_t *rig, int64_t beat_ms)
+static void rig_open(rig_t *rig, int64_t beat_ms, int64_t spin_ns)
 {
     memset(rig, 0, sizeof *rig);
+    assert_int_equal(tf_bell_open(&rig->bell), TF_OK);
     world_init(&rig->world, &rig->rng, 64);
     rig->world.lasting = true;
     rig->judge.world = &rig->world;
@@ -97,6 +102,9 @@ static void rig_open(rig_t *rig, int64_t beat_ms)
     config.send_batch = 64;
     config.sweep_ns = SWEEP_MS * TF_NS_PER_MS;
     config.limits.heartbeat_ns = beat_ms * TF_NS_PER_MS;
+    config.spin_ns = spin_ns;
+    config.batch_ns = 0;
+    config.bell = &rig->bell;
     assert_int_equal(
         tf_fanout_create(&rig->fanout, &config, fake_io_door(rig->fake), rig->stats, rig->closes),
         TF_OK);
@@ -118,14 +126,15 @@ static void rig_close(rig_t *rig)
     for (uint32_t i = 0; i < CLIENTS; i++)
         client_fini(&rig->client[i]);
     world_fini(&rig->world);
+    tf_bell_close(&rig->bell);
     free(rig->stats);
 }
 
-static rig_t *rig_new(int64_t beat_ms)
+static rig_t *rig_new(int64_t beat_ms, int64_t spin_ns)
 {
-    rig_t *rig = calloc(1, sizeof *rig);
+    rig_t *rig = aligned_alloc(TF_CACHE_LINE_BYTES, sizeof *rig); /* of the bell's word */
     assert_non_null(rig);
-    rig_open(rig, beat_ms);
+    rig_open(rig, beat_ms, spin_ns);
     return rig;
 }
 
@@ -162,7 +171,7 @@ static void read_again(rig_t *rig, uint32_t client)
 static void heartbeats_come_as_often_as_told(void **state)
 {
     (void)state;
-    rig_t *rig = rig_new(BEAT_MS);
+    rig_t *rig = rig_new(BEAT_MS, 0);
     steps(rig, 10000);
     uint64_t beats = rig->judge.tally.beats;
     assert_true(beats >= 9 * CLIENTS && beats <= 11 * CLIENTS);
@@ -175,7 +184,7 @@ static void heartbeats_come_as_often_as_told(void **state)
 static void heartbeats_do_not_come_together(void **state)
 {
     (void)state;
-    rig_t *rig = rig_new(BEAT_MS);
+    rig_t *rig = rig_new(BEAT_MS, 0);
     steps(rig, 1000);
     uint64_t most = 0;
     for (int sweep = 0; sweep < BEAT_MS / SWEEP_MS; sweep++) {
@@ -191,7 +200,7 @@ static void heartbeats_do_not_come_together(void **state)
 static void a_client_sets_its_own_heartbeat(void **state)
 {
     (void)state;
-    rig_t *rig = rig_new(0);
+    rig_t *rig = rig_new(0, 0);
     client_t *client = &rig->client[3];
     steps(rig, 3000);
     assert_int_equal(rig->judge.tally.beats, 0);
@@ -212,7 +221,7 @@ static void a_client_sets_its_own_heartbeat(void **state)
 static void a_full_socket_gets_one_heartbeat_when_it_has_room(void **state)
 {
     (void)state;
-    rig_t *rig = rig_new(0);
+    rig_t *rig = rig_new(0, 0);
     ask(&rig->client[0], ASK_HEARTBEAT, "set_heartbeat", "{\"interval_s\":1}");
     stall(rig, 0, 150);
     steps(rig, 20);
@@ -249,7 +258,7 @@ static void delist(rig_t *rig)
 static void a_delisted_market_ends_its_subscriptions(void **state)
 {
     (void)state;
-    rig_t *rig = rig_new(0);
+    rig_t *rig = rig_new(0, 0);
     subscribe(&rig->client[1], channel_book);
     subscribe(&rig->client[1], "status.sim");
     subscribe(&rig->client[2], "instruments.sim");
@@ -280,7 +289,7 @@ static void a_delisted_market_ends_its_subscriptions(void **state)
 static void unsubscribe_all_ends_all_and_lists_nothing(void **state)
 {
     (void)state;
-    rig_t *rig = rig_new(0);
+    rig_t *rig = rig_new(0, 0);
     client_t *client = &rig->client[4];
     subscribe(client, channel_book);
     subscribe(client, "status.sim");
@@ -303,7 +312,7 @@ static void nobody_is_always_the_first_or_the_last(void **state)
 {
     (void)state;
     enum { FLUSHES = 8 * CLIENTS };
-    rig_t *rig = rig_new(0);
+    rig_t *rig = rig_new(0, 0);
     int first[CLIENTS] = {0};
     int last[CLIENTS] = {0};
     for (int i = 0; i < FLUSHES; i++) {
@@ -330,7 +339,7 @@ static void nobody_is_always_the_first_or_the_last(void **state)
 static void ages_of_what_was_sent_are_told(void **state)
 {
     (void)state;
-    rig_t *rig = rig_new(0);
+    rig_t *rig = rig_new(0, 0);
     uint64_t counts[2] = {0};
     uint64_t before = tf_stats_get(rig->stats, TF_STAT_frames_encoded_total);
     const tf_latency_t *first = &rig->stats->latency[TF_LATENCY_publish_to_first_send];
@@ -349,6 +358,37 @@ static void ages_of_what_was_sent_are_told(void **state)
     rig_free(rig);
 }
 
+static void *publish(void *context)
+{
+    rig_t *rig = context;
+    rig->bell_was_up = atomic_load(rig->bell.raised) != 0;
+    atomic_store(&rig->published, true); /* about to be: whoever sees the news sees this */
+    change(rig);
+    return NULL;
+}
+
+/* After news a thread that may spin sees the next ones without having been rung, however long it
+ * would have slept; without news it goes to sleep. */
+static void spinning_needs_no_bell(void **state)
+{
+    (void)state;
+    enum { LONG_S = 60 };
+    rig_t *rig = rig_new(0, LONG_S * TF_NS_PER_S);
+    pthread_t thread;
+    change(rig);
+    step(rig);
+    assert_int_equal(pthread_create(&thread, NULL, publish, rig), 0);
+    tf_fanout_sleep(rig->fanout, LONG_S * TF_NS_PER_S);
+    bool woke_for_news = atomic_load(&rig->published);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(woke_for_news);
+    assert_false(rig->bell_was_up);
+    step(rig);
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        held_settled(&rig->judge, client_held(&rig->client[i], channel_bbo));
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +400,7 @@ int main(void)
         cmocka_unit_test(unsubscribe_all_ends_all_and_lists_nothing),
         cmocka_unit_test(nobody_is_always_the_first_or_the_last),
         cmocka_unit_test(ages_of_what_was_sent_are_told),
+        cmocka_unit_test(spinning_needs_no_bell),
     };
     tf_log_level_set(TF_LOG_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,15 +82,15 @@ static void heartbeat_send(tf_fanout_t *fanout, tf_connection_t *connection)
     connection->heartbeat_ns += (late + 1) * interval_ns(connection);
 }
 
-/* It stands between what was sent and what comes: only while nothing of this turn is on its way,
- * and not while replies are unsent, among which the one before may be. */
+/* It stands between what was sent and what comes, so it is not for the middle of a turn; and not
+ * while replies are unsent, among which the one before may be. */
 void tf_heartbeat_tick(tf_fanout_t *fanout, tf_connection_t *connection)
 {
     const tf_session_t *session = &connection->session;
     if (connection->heartbeat_ms == 0 || fanout->mono_ns < connection->heartbeat_ns ||
         connection->life != TF_LIFE_OPEN || connection->broken ||
         connection->flow != TF_FLOW_IDLE || session->state != TF_SESSION_OPEN ||
-        session->out.bytes > 0 || connection->out_first != TF_INDEX_NONE)
+        session->out.bytes > 0)
         return;
     heartbeat_send(fanout, connection);
 }

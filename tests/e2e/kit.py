@@ -35,11 +35,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _scratch = None
 _regions = 0
 _binary = None
+_running = False
 slow = False
 
 
 def skip(reason):
+    """End the test case that is running, or the whole program when none is yet."""
     print("skipped: " + reason, flush=True)
+    if _running:
+        raise unittest.SkipTest(reason)
     sys.exit(SKIPPED)
 
 
@@ -242,7 +246,7 @@ def fanout(*arguments, region=None):
 
 def main():
     """Run the caller's test cases against the binary named on the command line."""
-    global _binary, slow
+    global _binary, _running, slow
     if len(sys.argv) < 2:
         sys.exit("usage: %s TICKFAN-BINARY [slow] [TEST ...]" % sys.argv[0])
     _binary = os.path.abspath(sys.argv[1])
@@ -253,4 +257,8 @@ def main():
         sys.exit("no binary at " + _binary)
     # Unwinds, so that every Process is ended and its region removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-    unittest.main(module="__main__", argv=[sys.argv[0], "-v", *names])
+    _running = True
+    result = unittest.main(module="__main__", argv=[sys.argv[0], "-v", *names], exit=False).result
+    if result.skipped and len(result.skipped) >= result.testsRun and result.wasSuccessful():
+        sys.exit(SKIPPED)
+    sys.exit(0 if result.wasSuccessful() else 1)

@@ -30,22 +30,6 @@ void demand(const judge_t *judge, bool fine, const held_t *held, const char *wha
         violation(judge, held->name, what, message);
 }
 
-uint64_t field_uint(const judge_t *judge, const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
-        violation(judge, key, "is no number", object);
-    return (uint64_t)json_integer_value(value);
-}
-
-const char *field_text(const judge_t *judge, const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_string(value))
-        violation(judge, key, "is no text", object);
-    return json_string_value(value);
-}
-
 /* A decimal with exactly `dp` places. */
 static int64_t decimal(const judge_t *judge, const json_t *value, uint8_t dp, const json_t *message)
 {

@@ -93,6 +93,6 @@ void held_ended(judge_t *judge, const held_t *held, const json_t *params);
 void list_message(judge_t *judge, held_t *held, const json_t *params, uint64_t seq, bool update);
 void list_settled(const judge_t *judge, const held_t *held);
 
-/* Fields that must be there. */
+/* Fields that must be there; fanout_text.c. */
 uint64_t field_uint(const judge_t *judge, const json_t *object, const char *key);
 const char *field_text(const judge_t *judge, const json_t *object, const char *key);

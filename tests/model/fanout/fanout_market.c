@@ -443,6 +443,8 @@ void market_flood(world_t *world)
         }
         act_state(world, market);
         act_describe(world, market, i);
+        if (!world->lasting && tf_rng_below(world->rng, 4) == 0)
+            act_listing(world, market, i);
         put_trade(world, market); /* what follows hides it from who reads the ring */
         for (int n = 0; n < 4000; n++) {
             ticker_note(market);

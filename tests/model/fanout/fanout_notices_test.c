@@ -244,6 +244,26 @@ static void a_full_socket_gets_one_heartbeat_when_it_has_room(void **state)
     rig_free(rig);
 }
 
+/* It takes a heartbeat's bytes slower than they come due: no more than one waits for it. */
+static void heartbeats_do_not_pile_up(void **state)
+{
+    (void)state;
+    enum { SECONDS = 30 };
+    rig_t *rig = rig_new(0, 0);
+    ask(&rig->client[0], ASK_HEARTBEAT, "set_heartbeat", "{\"interval_s\":1}");
+    steps(rig, 20);
+    stall(rig, 0, 20);
+    for (int i = 0; i < SECONDS * 2; i++) {
+        steps(rig, 500);
+        fake_io_read(rig->fake, rig->client[0].io, 10);
+    }
+    uint64_t before = rig->judge.tally.beats;
+    read_again(rig, 0);
+    steps(rig, SWEEP_MS);
+    assert_in_range(rig->judge.tally.beats - before, 1, 2); /* its rest, and the one that is due */
+    rig_free(rig);
+}
+
 /* ---- delisting ---- */
 
 static void delist(rig_t *rig)
@@ -396,6 +416,7 @@ int main(void)
         cmocka_unit_test(heartbeats_do_not_come_together),
         cmocka_unit_test(a_client_sets_its_own_heartbeat),
         cmocka_unit_test(a_full_socket_gets_one_heartbeat_when_it_has_room),
+        cmocka_unit_test(heartbeats_do_not_pile_up),
         cmocka_unit_test(a_delisted_market_ends_its_subscriptions),
         cmocka_unit_test(unsubscribe_all_ends_all_and_lists_nothing),
         cmocka_unit_test(nobody_is_always_the_first_or_the_last),

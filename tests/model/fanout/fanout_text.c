@@ -1,6 +1,6 @@
 #include "kit/kit.h"
 
-#include "fanout_market.h"
+#include "fanout_judge.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -76,4 +76,20 @@ uint64_t market_hash_ticker(const tf_ticker_t *ticker, uint8_t px_dp, uint8_t sz
     if (ticker->present & TF_TICKER_N24)
         hash = field_hash(hash, "n24", ticker->n24, 0);
     return hash;
+}
+
+uint64_t field_uint(const judge_t *judge, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        violation(judge, key, "is no number", object);
+    return (uint64_t)json_integer_value(value);
+}
+
+const char *field_text(const judge_t *judge, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_string(value))
+        violation(judge, key, "is no text", object);
+    return json_string_value(value);
 }

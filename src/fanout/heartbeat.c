@@ -24,14 +24,6 @@ void tf_heartbeat_start(const tf_fanout_t *fanout, tf_connection_t *connection,
     connection->heartbeat_ns = fanout->mono_ns + phase_ns(connection);
 }
 
-/* Is what it holds what its stream last emitted, under a number that it was told? While a market is
- * missing from the region nobody can say so. */
-static bool is_up_to_date(const tf_subscription_t *sub, const tf_stream_t *stream)
-{
-    return sub->phase == TF_PHASE_CURRENT && sub->seq != TF_SEQ_NONE &&
-           sub->generation == stream->generation;
-}
-
 /* What this server vouches for: silence there is silence of the market. */
 static void put_quiet(tf_fanout_t *fanout, const tf_connection_t *connection,
                       tf_heartbeat_t *heartbeat, tf_buf_t *text)
@@ -42,7 +34,7 @@ static void put_quiet(tf_fanout_t *fanout, const tf_connection_t *connection,
          index = tf_subscription_at(&fanout->subscriptions, index)->next) {
         const tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
         const tf_stream_t *stream = fanout->stream[sub->stream];
-        if (!is_up_to_date(sub, stream))
+        if (!tf_stream_is_held(stream, sub))
             heartbeat->behind++;
         else if (!sub->touched && quiet++ < QUIET_MAX)
             tf_json_heartbeat_quiet(text, quiet == 1, tf_stream_sid(stream), sub->seq);

@@ -94,6 +94,14 @@ struct tf_fanout {
     tf_buf_t venues;        /* hello's venues array */
 };
 
+/* Is what a subscription holds what its stream last emitted, under a number that its client was
+ * told? While a market is missing from the region nobody can say so. */
+static inline bool tf_stream_is_held(const tf_stream_t *stream, const tf_subscription_t *sub)
+{
+    return sub->phase == TF_PHASE_CURRENT && sub->seq != TF_SEQ_NONE &&
+           sub->generation == stream->generation;
+}
+
 /* ---- clients.c ---- */
 
 void tf_clients_accept(tf_fanout_t *fanout, int fd);

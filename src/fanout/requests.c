@@ -229,7 +229,7 @@ static void put_subscription(const tf_fanout_t *fanout, const tf_subscription_t 
         tf_buf_uint(out, stream->sz_dp);
     }
     tf_buf_lit(out, ",\"lag\":\"conflate\",\"behind\":");
-    tf_buf_text(out, sub->phase == TF_PHASE_CURRENT ? "false}" : "true}");
+    tf_buf_text(out, tf_stream_is_held(stream, sub) ? "false}" : "true}");
 }
 
 static int host_subscriptions(void *context, tf_buf_t *out)

@@ -36,9 +36,9 @@ typedef enum tf_phase {
  * 24 bytes, so that a million subscriptions cost 24 MB; the stream's list adds 4 to 4.5 each. A
  * field is written through the functions below where the compiler can't see that a value fits.
  *
- * `behind` wraps after 65 s, and a subscription may be behind for longer: whoever looks at
- * time-outs calls tf_subscription_age() at least every 32 s, which keeps an age from passing 33 s
- * by more than that. Nothing asks for more than a period of 1 s.
+ * `behind` wraps after 65 s, and a subscription may be behind for longer. So tf_subscription_age()
+ * is called at least every 32 s: it takes an age above 33 s back to 33 s, and none ever gets to 65.
+ * Nothing asks for more than a period of 1 s.
  */
 typedef struct tf_subscription {
     uint64_t seq : 48;        /* version the client holds; TF_SEQ_NONE = only a snapshot will do */

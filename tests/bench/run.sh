@@ -21,6 +21,7 @@ hot_clients=1000
 hot_trades_per_s=12000 # of the one instrument, with --batch-us
 hot_batch_us=10000
 watch_clients=5000
+watch_batch_us=20000
 watch_instruments=500
 watch_count=50        # of one client
 watch_changes_per_s=10 # of the best bid and offer of an instrument
@@ -146,10 +147,14 @@ bench_normalise() {
 
 # Start a server with a region and ports of its own: server_pid, ws_port, http_port.
 server_start() { # server_start SIM-OPTIONS FLAG...
+    tickfan_start serve --venue "sim:$1" "${@:2}"
+}
+
+tickfan_start() { # tickfan_start COMMAND FLAG...
     local tries tid
     : >"$scratch/server"
-    "$build/tickfan" serve --region "bench-$$" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
-        --log-level warn --fanout-threads 1 --venue "sim:$1" "${@:2}" >"$scratch/server" &
+    "$build/tickfan" "$1" --config none --region "bench-$$" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
+        --log-level warn --fanout-threads 1 "${@:2}" >"$scratch/server" &
     server_pid=$!
     pids+=("$server_pid")
     for ((tries = 0; tries < 100; tries++)); do
@@ -161,7 +166,7 @@ server_start() { # server_start SIM-OPTIONS FLAG...
     http_port=$(sed -n 's#^HTTP .*:\([0-9]*\)/ .*#\1#p' "$scratch/server")
     for tid in /proc/"$server_pid"/task/*; do
         tid=${tid##*/}
-        if [[ $(<"/proc/$server_pid/task/$tid/comm") == fanout* ]]; then
+        if [[ $(<"/proc/$server_pid/task/$tid/comm") == fanout-* ]]; then
             fanout_tid=$tid
             taskset -p -c "$sender_core" "$tid" >/dev/null
         else
@@ -212,13 +217,13 @@ fanout_cpu_ns() { # of the fan-out thread so far
 
 # What the page says now of the fan-out thread's counters, and its CPU time: into the array `taken`.
 taken_names=(frames_delivered_total sent_bytes_total frames_encoded_total sends_total
-    frames_skipped_total turns_total trades_lost_total)
+    frames_skipped_total turns_total trades_lost_total ring_events_total)
 take() {
     local name
     taken=()
     metrics || return 1
     for name in "${taken_names[@]}"; do taken+=("$(metric "$name")"); done
-    taken+=("$(metric published_trades_total ingest)" "$(metric published_bbos_total ingest)")
+    taken+=("$(metric published_bbos_total ingest || true)")
     taken+=("$(fanout_cpu_ns)")
 }
 
@@ -326,6 +331,7 @@ bench_encode() {
 # What `sink_clients --latency` says of a run of $window_s: sink_line.
 observe_clients() { # observe_clients COUNT SINK-OPTION...
     clients_start "$1" "$window_s" --latency "${@:2}" || return 1
+    sleep 3 # it warms up for two seconds
     observe $((window_s - 2)) || return 1
     wait "$sink_pid" || return 1
     forget "$sink_pid"
@@ -355,15 +361,24 @@ bench_latency() {
 
 # ---- hot trades, watch list ------------------------------------------------------------------
 
+# Trades come from a writer of their own, so that nothing but the fan-out thread is measured.
 bench_hot() {
-    local per_core
-    server_start "instruments=1,updates_per_s=1,trades_per_s=$hot_trades_per_s,burst_every_s=0" \
-        --batch-us "$hot_batch_us" || return 1
-    observe_clients "$hot_clients" --send "$(subscribe trades.sim.BTC-USD.raw)" || return 1
+    local per_core writer_pid tries
+    taskset -c "$other_core" "$build/tests/bench/fanout/trade_writer" --region "bench-$$" \
+        --rate "$hot_trades_per_s" --seconds 120 >"$scratch/writer" &
+    writer_pid=$!
+    pids+=("$writer_pid")
+    for ((tries = 0; tries < 100; tries++)); do
+        grep -q '^ready' "$scratch/writer" && break
+        sleep 0.05
+    done
+    tickfan_start fanout --batch-us "$hot_batch_us" || return 1
+    observe_clients "$hot_clients" --send "$(subscribe trades.hot.BTC-USD.raw)" || return 1
     stop "$server_pid"
+    stop "$writer_pid"
+    # A trade is a record of the ring, and each client gets it unless it is lost, which is counted.
     per_core=$(calc %.2f "${grown[7]} * $hot_clients / (${grown[9]} / 1e9) / 1e6")
-    echo "bench hot_trades clients=$hot_clients trades_per_s=$((grown[7] / (window_s - 2)))" \
-        "trades_per_frame=$(calc %.1f "${grown[7]} / (${grown[2]} + 0.001)")" \
+    echo "bench hot_trades clients=$hot_clients trades_per_s=$((grown[7] / (window_s - 2))) batch_us=$hot_batch_us" \
         "lost=${grown[6]} skipped=${grown[4]} messages_per_core_s=${per_core}e6" \
         "cpu_percent=$(calc %.1f "${grown[9]} / 1e7 / ($window_s - 2)")" \
         "bytes_per_s=$((grown[1] / (window_s - 2))) ${sink_line#bench sink_latency }"
@@ -385,14 +400,14 @@ bench_watch() {
         skip watch "the limit of open files is below $watch_clients"
         return 0
     fi
-    server_start "instruments=$watch_instruments,updates_per_s=$((watch_changes_per_s * 3)),trades_per_s=0,burst_every_s=0,depth=20" \
-        || return 1
+    server_start "instruments=$watch_instruments,updates_per_s=$((watch_changes_per_s * 4 / 3)),trades_per_s=0,burst_every_s=0,depth=20" \
+        --batch-us "$watch_batch_us" || return 1
     sleep 2 # until every instrument has its book
     get /v1/instruments | grep -o '"symbol":"[^"]*"' | sed 's/.*:"\(.*\)"/bbo.sim.\1.raw/' >"$scratch/watch"
     observe_clients "$watch_clients" --watch "$scratch/watch" --watch-count "$watch_count" || return 1
     stop "$server_pid"
     per_core=$(calc %.2f "${grown[0]} / (${grown[9]} / 1e9) / 1e6")
-    echo "bench watch_list clients=$watch_clients watched=$watch_count" \
+    echo "bench watch_list clients=$watch_clients watched=$watch_count batch_us=$watch_batch_us" \
         "changes_per_s=$(calc %.1f "${grown[8]} / $watch_instruments / ($window_s - 2)")" \
         "updates_per_core_s=${per_core}e6 updates_per_send=$(calc %.1f "${grown[0]} / (${grown[3]} + 0.001)")" \
         "cpu_percent=$(calc %.1f "${grown[9]} / 1e7 / ($window_s - 2)") ${sink_line#bench sink_latency }"

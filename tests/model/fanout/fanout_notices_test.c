@@ -244,6 +244,29 @@ static void a_full_socket_gets_one_heartbeat_when_it_has_room(void **state)
     rig_free(rig);
 }
 
+/* Silence towards a full socket proves nothing. */
+static void who_is_behind_is_not_quiet(void **state)
+{
+    (void)state;
+    rig_t *rig = rig_new(0, 0);
+    ask(&rig->client[0], ASK_HEARTBEAT, "set_heartbeat", "{\"interval_s\":1}");
+    steps(rig, 2500);
+    assert_int_equal(rig->client[0].beat_quiet, 1);
+    stall(rig, 0, 0);
+    uint8_t px_dp = market(rig)->px_dp;
+    uint8_t sz_dp = market(rig)->sz_dp;
+    change(rig);
+    assert_true(market(rig)->px_dp == px_dp && market(rig)->sz_dp == sz_dp);
+    steps(rig, 1500);
+    uint64_t before = rig->judge.tally.beats;
+    read_again(rig, 0);
+    while (rig->judge.tally.beats == before)
+        step(rig);
+    assert_int_equal(rig->client[0].beat_quiet, 0);
+    assert_int_equal(rig->client[0].beat_behind, 1);
+    rig_free(rig);
+}
+
 /* It takes a heartbeat's bytes slower than they come due: no more than one waits for it. */
 static void heartbeats_do_not_pile_up(void **state)
 {
@@ -416,6 +439,7 @@ int main(void)
         cmocka_unit_test(heartbeats_do_not_come_together),
         cmocka_unit_test(a_client_sets_its_own_heartbeat),
         cmocka_unit_test(a_full_socket_gets_one_heartbeat_when_it_has_room),
+        cmocka_unit_test(who_is_behind_is_not_quiet),
         cmocka_unit_test(heartbeats_do_not_pile_up),
         cmocka_unit_test(a_delisted_market_ends_its_subscriptions),
         cmocka_unit_test(unsubscribe_all_ends_all_and_lists_nothing),

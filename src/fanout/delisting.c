@@ -78,6 +78,7 @@ static void stream_end(tf_fanout_t *fanout, tf_stream_t *stream, tf_told_t told)
         const tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
         tf_connection_t *connection = &fanout->connection[sub->connection];
         say_goodbye(fanout, connection, sub, stream);
+        tf_count(fanout->stats, subscriptions_ended_total, 1);
         tf_requests_end(fanout, connection, index); /* the last one ends the stream */
         tf_clients_update(fanout, connection);
     }

@@ -1,13 +1,17 @@
+#include "base/log.h"
 #include "base/mem.h"
 #include "fanout/inside.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
 
 enum {
     SCRATCH_SLICES = 128, /* joined sends between two submits: 4 MiB */
     IDLE_MS = 50,         /* longest sleep: heartbeats and new epochs are noticed in time */
     POLL_MS = 1,          /* longest sleep without a bell */
     RETRY_NS = 1000000,   /* what could not be done in a turn is tried again so soon */
-    SPIN_SOCKETS_NS =
-        5000, /* while spinning: a look at the ring costs nothing, one at sockets 1 us */
+    SPIN_SOCKETS_NS = 5000, /* while spinning: looking at the ring is free, at sockets 1 us */
 };
 
 const tf_fanout_config_t tf_fanout_config_default = {
@@ -69,6 +73,31 @@ static void on_connection_event(tf_fanout_t *fanout, const tf_io_event_t *event)
     }
 }
 
+/* One line when accepting begins to fail, and one when it has gone well for a while: at the limit
+ * of descriptors both come many times a second. */
+static void on_accept_failed(tf_fanout_t *fanout, const tf_io_event_t *event)
+{
+    tf_count(fanout->stats, accept_errors_total, 1);
+    if (fanout->accept_failures++ == 0)
+        tf_log(TF_LOG_WARN, "accept_failed", "error=\"%s\" hint=\"%s\"",
+               strerrordesc_np(-event->error),
+               event->error == -EMFILE || event->error == -ENFILE
+                   ? "raise LimitNOFILE, or lower --connections-max"
+                   : "the kernel is short of memory");
+    fanout->accept_failed_ns = fanout->mono_ns;
+    fanout->accept_listener = event->listener;
+    fanout->accept_again_ns = fanout->mono_ns + fanout->config.accept_backoff_ns;
+}
+
+static void on_accepted(tf_fanout_t *fanout, int fd)
+{
+    if (fanout->accept_failures > 0 && fanout->mono_ns - fanout->accept_failed_ns > TF_NS_PER_S) {
+        tf_log(TF_LOG_INFO, "accept_resumed", "failures=%" PRIu64, fanout->accept_failures);
+        fanout->accept_failures = 0;
+    }
+    tf_clients_accept(fanout, fd);
+}
+
 uint64_t tf_fanout_collect(tf_fanout_t *fanout)
 {
     uint64_t events = 0;
@@ -77,12 +106,10 @@ uint64_t tf_fanout_collect(tf_fanout_t *fanout)
         events++;
         switch (event.type) {
         case TF_IO_ACCEPTED:
-            tf_clients_accept(fanout, event.fd);
+            on_accepted(fanout, event.fd);
             break;
         case TF_IO_ACCEPT_FAILED:
-            tf_count(fanout->stats, accept_errors_total, 1);
-            fanout->accept_listener = event.listener;
-            fanout->accept_again_ns = fanout->mono_ns + fanout->config.accept_backoff_ns;
+            on_accept_failed(fanout, &event);
             break;
         case TF_IO_WOKEN: /* tf_fanout_sleep() passes it on */
             break;

@@ -67,6 +67,7 @@ static void heartbeat_send(tf_fanout_t *fanout, tf_connection_t *connection)
     tf_frame_put_text(&env->blob, &env->text);
     if (!tf_buf_ok(&env->blob))
         return; /* memory is short: next time, and nothing is forgotten */
+    tf_count(fanout->stats, heartbeats_total, 1);
     tf_clients_notify(fanout, connection, &env->blob);
     forget_touches(fanout, connection);
     connection->messages = 0;

@@ -88,6 +88,8 @@ struct tf_fanout {
     bool news;               /* the last turn had some */
     int64_t accept_again_ns; /* 0 = accepting */
     uint32_t accept_listener;
+    uint64_t accept_failures; /* of the episode that was logged; 0 = none */
+    int64_t accept_failed_ns; /* the last one */
     int64_t drain_end_ns;
     int64_t region_look_ns; /* no region yet: when to look again */
     int64_t venues_next_ns; /* when the text for hello is stale */

@@ -102,6 +102,9 @@ tf_view_result_t tf_view_list(tf_view_t *view, tf_kind_t kind, uint32_t home, tf
     tf_venue_state_t venue = TF_VENUE_STATE_NONE;
     *info = (tf_image_info_t){.te_ns = TF_TIME_NONE};
     tf_buf_reset(&view->items);
+    /* While names are missing, the sum of versions would be that of a part. */
+    if (!view->lost && tf_reader_instrument_count(view->reader) > view->directory.count)
+        return TF_VIEW_BUSY;
     if (!members_put(view, kind, home, &view->items, info, &venue) || !tf_buf_ok(&view->items))
         return TF_VIEW_BUSY;
     if (info->seq == 0)

@@ -274,6 +274,7 @@ static int host_instruments(void *context, const char *venue, tf_buf_t *out)
 {
     tf_fanout_t *fanout = context;
     const tf_directory_t *directory = &fanout->env.view.directory;
+    tf_region_watch_names(fanout); /* a list is whole or it is not given */
     if (venue != NULL) {
         uint32_t home = tf_directory_home(directory, venue);
         return home != TF_INSTRUMENT_NONE ? venue_instruments(fanout, home, out)
@@ -292,6 +293,7 @@ static int host_instruments(void *context, const char *venue, tf_buf_t *out)
 static int host_snapshot(void *context, const tf_channel_t *channel, tf_buf_t *out)
 {
     tf_fanout_t *fanout = context;
+    tf_region_watch_names(fanout);
     uint32_t instrument;
     int code = find_code(tf_streams_instrument(fanout, channel, &instrument));
     if (code != TF_RPC_OK)

@@ -2,6 +2,7 @@
 
 #include "app/venues.h"
 #include "base/log.h"
+#include "unit/region/region_kit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@ typedef struct rig {
     tf_region_t *region;
     tf_ingest_t *ingest;
     tf_links_t *links;
+    char name[TF_REGION_NAME_BYTES_MAX];
     char recording[512];
 } rig_t;
 
@@ -32,11 +34,10 @@ static void recording_write(void)
 static int setup(void **state)
 {
     (void)state;
-    char name[64];
     tf_log_level_set(TF_LOG_OFF);
-    (void)snprintf(name, sizeof name, "app-venues-%d", (int)getpid());
+    (void)snprintf(rig.name, sizeof rig.name, "app-venues-%d", (int)getpid());
     tf_region_config_t config = tf_region_config_default;
-    config.name = name;
+    config.name = rig.name;
     config.image_depth = 10;
     config.ring_bytes = 1 << 20;
     assert_int_equal(tf_region_create(&rig.region, &config, &tf_clock_system, &rig.stats), TF_OK);
@@ -53,6 +54,7 @@ static int teardown(void **state)
     tf_ingest_destroy(rig.ingest);
     tf_links_destroy(rig.links);
     tf_region_close(rig.region, true);
+    t_region_erase(rig.name);
     return 0;
 }
 

@@ -39,7 +39,7 @@ stop_all() {
     for pid in "${running[@]}"; do
         stop "$pid"
     done
-    rm -rf "$scratch" /dev/shm/tickfan.bench-$${,.lock,.sock}
+    rm -rf "$scratch" "/dev/shm/tickfan.bench-$$" "/dev/shm/tickfan.bench-$$".{lock,sock}
 }
 trap stop_all EXIT
 trap 'exit 130' INT TERM

@@ -7,10 +7,10 @@
 #include <string.h>
 
 enum {
-    SCRATCH_SLICES = 128, /* joined sends between two submits: 4 MiB */
-    IDLE_MS = 50,         /* longest sleep: heartbeats and new epochs are noticed in time */
-    POLL_MS = 1,          /* longest sleep without a bell */
-    RETRY_NS = 1000000,   /* what could not be done in a turn is tried again so soon */
+    SCRATCH_SLICES = 128,   /* joined sends between two submits: 4 MiB */
+    IDLE_MS = 50,           /* longest sleep: heartbeats and new epochs are noticed in time */
+    POLL_MS = 1,            /* longest sleep without a bell */
+    RETRY_NS = 1000000,     /* what could not be done in a turn is tried again so soon */
     SPIN_SOCKETS_NS = 5000, /* while spinning: looking at the ring is free, at sockets 1 us */
 };
 

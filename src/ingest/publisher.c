@@ -109,8 +109,8 @@ void tf_publisher_state(tf_publisher_t *publisher, tf_market_state_t state,
     tf_region_put_state(publisher->bench->region, publisher->region_index, state, reason, stamp);
 }
 
-/* Once per update of the venue, after its publication. Both delays come from the stamps that clients
- * see, so they cost no look at the clock. */
+/* Once per update of the venue, after its publication. Both delays come from the stamps that
+ * clients see, so they cost no look at the clock. */
 static void delays_count(const tf_publisher_t *publisher, tf_event_type_t type, tf_stamp_t stamp)
 {
     const tf_publisher_bench_t *bench = publisher->bench;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* NOLINTNEXTLINE(readability-identifier-naming): libFuzzer gives the name */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static _Atomic bool draining;

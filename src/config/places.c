@@ -246,7 +246,13 @@ static uint32_t key_find(walk_t *walk)
     uint32_t key = 0;
     while (key < walk->key_count && strcmp(walk->keys[key].name, name) != 0)
         key++;
-    if (key == walk->key_count || strlen(name) != walk->event.data.scalar.length) {
+    if (strlen(name) != walk->event.data.scalar.length) {
+        walk->unloadable = true; /* libcyaml would take it for the name before the NUL */
+        tf_report_add(walk->report, event_line(walk),
+                      "%s:%u: found a NUL in a key, expected a name", walk->path, event_line(walk));
+        return walk->key_count;
+    }
+    if (key == walk->key_count) {
         unknown_key(walk, name);
         return walk->key_count;
     }

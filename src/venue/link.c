@@ -42,9 +42,14 @@ static int64_t stamp_ns(tf_link_t *link, int64_t mono_ns)
     return link->told_ns;
 }
 
+/* After a wall clock that was stepped back the link's goes on from where it was: standing still
+ * until the wall catches up would stop every time-out. */
 static void clock_set(tf_link_t *link)
 {
-    link->wall_less_mono_ns = tf_clock_wall_ns(link->links->clock) - tf_link_now_ns(link);
+    int64_t wall_ns = tf_clock_wall_ns(link->links->clock);
+    if (wall_ns < link->told_ns)
+        wall_ns = link->told_ns;
+    link->wall_less_mono_ns = wall_ns - tf_link_now_ns(link);
 }
 
 /* ---- the end of a connection ---- */
@@ -173,7 +178,6 @@ bool tf_link_on_open(tf_link_t *link)
     int64_t now_ns = tf_link_now_ns(link);
     link->state = TF_LINK_OPEN;
     link->found.count = 0;
-    link->serial++;
     link->opened_ns = now_ns;
     link->heard_ns = now_ns;
     link->ping_at_ns = now_ns + link->config.ping_ns;
@@ -182,8 +186,10 @@ bool tf_link_on_open(tf_link_t *link)
     link->paused = false;
     tf_link_outbox_clear(&link->outbox);
     clock_set(link);
-    if (tf_link_queue_event(&link->queue, TF_SOURCE_OPENED, stamp_ns(link, now_ns)))
+    if (tf_link_queue_event(&link->queue, TF_SOURCE_OPENED, stamp_ns(link, now_ns))) {
+        link->serial++; /* only now: poll() counts the events it hands out */
         return true;
+    }
     tf_link_why(link, TF_LINK_FAILURE_MEMORY, "no memory for what is received");
     return false;
 }

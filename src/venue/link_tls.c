@@ -147,6 +147,9 @@ void tf_link_tls_destroy(struct ssl_ctx_st *tls)
 {
     if (tls == NULL)
         return;
+    /* A connection that was cut can outlive its link inside libwebsockets for a moment. */
+    SSL_CTX_set_info_callback(tls, NULL);
     tf_mem_free(SSL_CTX_get_app_data(tls));
+    SSL_CTX_set_app_data(tls, NULL);
     SSL_CTX_free(tls);
 }

@@ -65,7 +65,7 @@ class Outages(unittest.TestCase):
                     ping_ms=500, connect_ms=1000)
 
     def test_a_message_too_large(self):
-        self.follow(lambda venue: venue.tell("big", (16 << 20) + 1),
+        self.follow(lambda venue: venue.tell("big", 24 << 20),
                     r'what="a message is larger than 16777216 bytes"')
 
     def test_a_message_just_not_too_large_is_taken_and_the_link_goes_on(self):

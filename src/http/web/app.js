@@ -151,9 +151,10 @@ function readInstruments() {
   if (!client.open)
     return;
   client.connection.request("get_instruments", {}, (error, reply) => {
+    const some = error === null ? reply.result.instruments.length > 0 : markets.length > 0;
+    list_timer = setTimeout(readInstruments, some ? LIST_EVERY_MS : LIST_AT_START_MS);
     if (error === null)
       onInstruments(reply.result.instruments);
-    list_timer = setTimeout(readInstruments, markets.length > 0 ? LIST_EVERY_MS : LIST_AT_START_MS);
   });
 }
 
@@ -169,8 +170,16 @@ function onInstruments(instruments) {
 
 // ---- which market: the address says ----
 
+function named_key() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return ""; // none of our addresses
+  }
+}
+
 function select() {
-  const key = decodeURIComponent(location.hash.slice(1));
+  const key = named_key();
   const named = markets.find((market) => market.key === key) ?? null;
   const market = named ?? (narrow.matches ? null : markets[0] ?? null);
   document.body.dataset.view = market === null ? "list" : "market";

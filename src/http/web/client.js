@@ -160,7 +160,8 @@ export class Client {
   #forget() {
     clearTimeout(this.timer);
     for (const [name, { channel, phase }] of this.channels) {
-      if (channel.kind === "trades" && phase === "open")
+      // Asked again and not answered yet: it still stands where it stood before.
+      if (channel.kind === "trades" && phase !== "closing" && channel.position !== null)
         this.resume.set(name, channel);
     }
     for (const name of this.resume.keys()) {

@@ -12,7 +12,7 @@ const PONG_MS_MAX = 10000;
 const PROBES_FIRST = 8; // pings at the start, for the clock offset
 const PROBE_EVERY_MS = 120;
 
-// 1002 to 1009: we said something wrong, and would again. 4500 to 4599: not wanted here.
+// We said something wrong, and would again. 4500 to 4599: not wanted here.
 const OURS_TO_MEND = new Set([1002, 1003, 1007, 1009, 4429]);
 
 export function mayReturn(code) {

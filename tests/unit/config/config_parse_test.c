@@ -124,7 +124,8 @@ static void unknown_and_repeated_keys_are_told_with_their_line(void **state)
     assert_int_equal(tf_config_count(config, LISTEN), 0);
     has(BATCH, 0, "1", 2);
     bad("? [a, b]\n: c\n", "t.yaml:1: found a list as a key, expected a name\n");
-    bad("\"listen\\0x\": c\n", "t.yaml:1: found unknown key \"listen\", expected listen?\n");
+    bad("\"listen\\0x\": c\n", "t.yaml:1: found a NUL in a key, expected a name\n");
+    bad("listen: a\n\"listen\\0x\": c\n", "t.yaml:2: found a NUL in a key, expected a name\n");
 }
 
 static void values_of_the_wrong_shape_are_told(void **state)

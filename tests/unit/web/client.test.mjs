@@ -199,6 +199,23 @@ test("after a loss it comes back, subscribes to all, and resumes the trades", as
   assert.equal(bench.client.channel(BOOK).usable, false);
 });
 
+test("trades are resumed also when a connection is lost before it answered", async () => {
+  const bench = new Bench();
+  bench.client.want([TRADES]);
+  await bench.connect();
+  bench.accept();
+  bench.socket.data(snapshot(TRADES, 2, trades(1, 2)));
+  for (let losses = 1; losses <= 2; losses++) {
+    bench.socket.onclose({ code: 1001, reason: "shutting down" });
+    bench.time.pass(15000 * losses);
+    await settle();
+    assert.equal(bench.sockets.length, 1 + losses);
+    bench.socket.onopen(); // asks, and gets no answer the first time
+  }
+  const asked = bench.accept({ [TRADES]: { recovered: true, replayed: 1 } });
+  assert.deepEqual(asked.resume, { [TRADES]: { epoch: "e1", seq: 2 } });
+});
+
 test("a line that is dead without saying so is given up when a ping is not answered", async () => {
   const bench = new Bench();
   await bench.connect();

@@ -44,7 +44,7 @@ static int run(const tf_options_t *options)
     (void)tf_log_level_parse(options->log_level.text, &level); /* tf_check() has seen it */
     tf_log_level_set(level);
     if (options->config.text != NULL)
-        tf_log(TF_LOG_INFO, "config", "file=\"%s\"", options->config.text);
+        tf_log(TF_LOG_INFO, "config", "file=%s", TF_LOG_TEXT(options->config.text));
     if (options->command == TF_COMMAND_TAP)
         return tap(options);
     tf_rpc_init();

@@ -95,8 +95,9 @@ uint32_t tf_reader_instrument_count(const tf_reader_t *reader);
 /* An epoch as clients see it: 8 lower-case base-32 digits and a NUL. */
 void tf_epoch_text(uint64_t epoch, char out[9]);
 
-/* Is the writer alive? `now_mono_ns` is CLOCK_MONOTONIC. Costs no system call except about every
- * `timeout_ns`, when a reader of a silent region looks whether the name leads to a new file. */
+/* Is the writer alive? `now_mono_ns` is CLOCK_MONOTONIC. Costs no system call while it
+ * is. When it is lost or has closed, the first call and then one every 50 ms (or `timeout_ns`, if
+ * that is less) looks whether the name leads to a new file. */
 tf_reader_health_t tf_reader_health(tf_reader_t *reader, int64_t now_mono_ns, int64_t timeout_ns);
 
 /* How long ago the writer last said that it is alive; never negative. */

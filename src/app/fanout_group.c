@@ -3,8 +3,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -74,22 +76,28 @@ static void configure(tf_fanout_config_t *config, const tf_options_t *options)
 
 /* Each client is a file descriptor: raise the soft limit, and refuse a promise that can't be kept.
  * Once for the process: the threads share the limit. */
-static void fit_fd_limit(tf_fanout_config_t *config, uint32_t threads)
+static tf_status_t fit_fd_limit(tf_fanout_config_t *config, uint32_t threads)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
+        return tf_error(TF_ERR_SYS, "open-file limit: %s", strerrordesc_np(errno));
+    const rlim_t soft = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    rlim_t spare = FDS_SPARE + (rlim_t)threads * FDS_PER_THREAD;
-    if (limit.rlim_cur < (rlim_t)config->connections_max + spare) {
-        uint32_t fits =
-            limit.rlim_cur > 2 * spare ? (uint32_t)(limit.rlim_cur - spare) : (uint32_t)spare;
+    rlim_t fds = setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : soft;
+    const rlim_t own = FDS_SPARE + (rlim_t)threads * FDS_PER_THREAD;
+    if (fds <= own)
+        return tf_error(TF_ERR_SYS,
+                        "the open-file limit is %llu, but %llu are needed (fan-out threads: %u), "
+                        "and one more for each client: raise LimitNOFILE= (ulimit -n)",
+                        (unsigned long long)fds, (unsigned long long)own, threads);
+    if (fds - own < config->connections_max) {
+        uint32_t fits = (uint32_t)(fds - own);
         tf_log(TF_LOG_WARN, "fd_limit",
                "connections_max=%u lowered_to=%u hint=\"raise LimitNOFILE\"",
                config->connections_max, fits);
         config->connections_max = fits;
     }
+    return TF_OK;
 }
 
 /* ---- bells ---- */
@@ -159,8 +167,7 @@ tf_status_t tf_fanout_group_start(tf_fanout_group_t *group, const tf_options_t *
     configure(&config, options);
     config.threads = count;
     config.connections_open = &group->connections_open;
-    fit_fd_limit(&config, count);
-    tf_status_t status = TF_OK;
+    tf_status_t status = fit_fd_limit(&config, count);
     for (uint32_t i = 0; status == TF_OK && i < count; i++)
         status = tf_listen("listen", address, port, i == 0 ? TF_LISTEN_FIRST : TF_LISTEN_NEXT,
                            &group->thread[i].listen_fd);

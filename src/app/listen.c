@@ -43,20 +43,29 @@ tf_status_t tf_address_parse(const char *flag, const char *text, char address[TF
     return tf_address_make(address, *port, &numeric) != 0 ? TF_OK : expected(flag, text);
 }
 
+static const char *hint(int error)
+{
+    if (error == EADDRINUSE)
+        return "; is another tickfan running? Choose another port";
+    return error == EADDRNOTAVAIL ? "; it is not an address of this host" : "";
+}
+
 /* SO_REUSEPORT is for our own threads; another process on the port is a mistake to be told. */
 static tf_status_t refuse_if_taken(const char *flag, const char *address, uint16_t port,
                                    const tf_address_t *name, socklen_t name_bytes)
 {
     int probe = socket(name->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
-    (void)setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    int result = bind(probe, &name->any, name_bytes);
-    int error = errno;
-    (void)close(probe);
-    if (result == 0)
+    int error = 0;
+    if (probe < 0 || setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(probe, &name->any, name_bytes) != 0)
+        error = errno;
+    if (probe >= 0)
+        (void)close(probe);
+    if (error == 0)
         return TF_OK;
     return tf_error(TF_ERR_SYS, "--%s %s:%u: %s%s", flag, address, port, strerrordesc_np(error),
-                    error == EADDRINUSE ? "; is another tickfan running? Choose another port" : "");
+                    hint(error));
 }
 
 tf_status_t tf_listen(const char *flag, const char *address, uint16_t *port, tf_listen_t which,

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "config/nearest.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const struct {
@@ -58,6 +59,24 @@ void tf_options_usage(FILE *file)
         file);
 }
 
+/* What stands for the value in "--batch-us US". */
+static const char *value_name(const tf_option_row_t *row)
+{
+    static const char *const by_type[] = {
+        [TF_TYPE_TEXT] = "WORD", [TF_TYPE_NUMBER] = "N", [TF_TYPE_MS] = "MS", [TF_TYPE_US] = "US"};
+    switch ((int)(row - tf_option_rows)) {
+    case TF_OPTION_ROW_region:
+        return "NAME";
+    case TF_OPTION_ROW_log_level:
+        return "LEVEL";
+    case TF_OPTION_ROW_listen:
+    case TF_OPTION_ROW_http:
+        return "A:P";
+    default:
+        return by_type[row->type];
+    }
+}
+
 /* One line, under the title of its group when it is the first there. Returns the title that is
  * still to be printed. */
 static const char *row_help(FILE *file, tf_command_t command, const tf_option_row_t *row,
@@ -67,7 +86,12 @@ static const char *row_help(FILE *file, tf_command_t command, const tf_option_ro
         return title;
     if (title != NULL)
         (void)fprintf(file, "\n%s:\n", title);
-    (void)fprintf(file, "  --%-20s %s (default %s)\n", row->flag, row->help, row->fallback);
+    char flag[TF_OPTION_NAME_BYTES_MAX];
+    char range[TF_EXPECTED_BYTES_MAX] = "";
+    (void)snprintf(flag, sizeof flag, "%s %s", row->flag, value_name(row));
+    if (row->type != TF_TYPE_TEXT)
+        (void)snprintf(range, sizeof range, " [%" PRId64 " to %" PRId64 "]", row->least, row->most);
+    (void)fprintf(file, "  --%-20s %s%s (default %s)\n", flag, row->help, range, row->fallback);
     return NULL;
 }
 
@@ -77,7 +101,7 @@ static void help(FILE *file, int command)
                   commands[command].name, commands[command].summary);
     if (tf_command_takes(commands[command].command, TF_VENUE_COMMANDS))
         (void)fputs(venue_help, file);
-    (void)fprintf(file, "  --%-20s %s\n", "config",
+    (void)fprintf(file, "  --%-20s %s\n", "config FILE",
                   "configuration file; \"none\" for none (default tickfan.yaml if it is there)");
     const tf_option_row_t *row = tf_option_rows;
     const char *title = NULL;
@@ -146,7 +170,10 @@ static bool flag_take(tf_options_t *options, int argc, char **argv, int *at, tf_
         tf_report_add(report, 0, "--%s: a value is missing", flag);
         return false;
     }
-    if (config)
+    const tf_option_value_t *before = row != NULL ? tf_option_of(options, row) : &options->config;
+    if (!venue && before->origin.given == TF_GIVEN_FLAG)
+        tf_report_add(report, 0, "--%.*s: found a second time, expected once", (int)bytes, flag);
+    else if (config)
         options->config = (tf_option_value_t){.text = value, .origin = origin};
     else if (venue)
         tf_option_venue_add(options, value, origin, report);

@@ -92,8 +92,8 @@ static tf_status_t fanout_build(serve_t *self)
     const char *why;
     tf_reader_t *reader = tf_reader_open(self->options->region.text, &why);
     if (reader == NULL)
-        tf_log(TF_LOG_WARN, "waiting_for_region", "region=%s reason=\"%s\"",
-               self->options->region.text, why);
+        tf_log(TF_LOG_WARN, "waiting_for_region", "region=%s reason=%s", self->options->region.text,
+               TF_LOG_TEXT(why));
     tf_reader_close(reader);
     return TF_OK;
 }
@@ -117,14 +117,18 @@ static tf_status_t http_build(serve_t *self)
     tf_http_thread_t threads[TF_HTTP_THREADS_MAX];
     uint32_t count = 0;
     if (self->ingests) {
-        threads[count++] = (tf_http_thread_t){"ingest", &self->ingest_stats, NULL};
-        threads[count++] = (tf_http_thread_t){"bells", &self->bells_stats, NULL};
+        threads[count++] =
+            (tf_http_thread_t){"ingest", TF_THREAD_INGEST, &self->ingest_stats, NULL};
+        threads[count++] =
+            (tf_http_thread_t){"bells", TF_THREAD_BELL_HOST, &self->bells_stats, NULL};
     } else {
-        threads[count++] = (tf_http_thread_t){"bells", &self->fanout.guest_stats, NULL};
+        threads[count++] =
+            (tf_http_thread_t){"bells", TF_THREAD_BELL_GUEST, &self->fanout.guest_stats, NULL};
     }
     for (uint32_t i = 0; i < self->fanout.count; i++) {
         const tf_fanout_thread_t *thread = &self->fanout.thread[i];
-        threads[count++] = (tf_http_thread_t){thread->name, &thread->stats, thread->closes};
+        threads[count++] =
+            (tf_http_thread_t){thread->name, TF_THREAD_FANOUT, &thread->stats, thread->closes};
     }
     const tf_http_config_t config = {
         .address = self->http_address,

@@ -168,8 +168,10 @@ static tf_status_t live_key(tf_link_config_t *config, const char *key, const cha
 }
 
 /* "A,B,C" in place, to a NULL-terminated list. */
-static tf_status_t symbols_split(char *text, const char *symbols[TF_VENUE_SYMBOLS_MAX + 1])
+static tf_status_t symbols_split(char *text, const tf_adapter_ops_t *adapter,
+                                 const char *symbols[TF_VENUE_SYMBOLS_MAX + 1])
 {
+    char name[TF_SYMBOL_BYTES_MAX];
     size_t count = 0;
     for (char *at = text; at != NULL;) {
         char *comma = strchr(at, ',');
@@ -179,6 +181,8 @@ static tf_status_t symbols_split(char *text, const char *symbols[TF_VENUE_SYMBOL
             return tf_error(TF_ERR_ARG, "an empty symbol: expected SYMBOL,SYMBOL,...");
         if (count == TF_VENUE_SYMBOLS_MAX)
             return tf_error(TF_ERR_ARG, "more than %d symbols", TF_VENUE_SYMBOLS_MAX);
+        if (!adapter->symbol_to_venue(at, name))
+            return tf_error(TF_ERR_ARG, "\"%s\" is not a symbol of this venue (BASE-QUOTE)", at);
         symbols[count++] = at;
         at = comma;
     }
@@ -201,10 +205,10 @@ static tf_status_t live_parse(tf_venue_text_t *venue, const tf_adapter_ops_t *ad
     if (text != NULL && strcspn(text, "=") > strcspn(text, ":")) {
         keys = strchr(text, ':');
         *keys++ = '\0';
-        status = symbols_split(text, venue->symbols);
+        status = symbols_split(text, adapter, venue->symbols);
     } else if (text != NULL && strchr(text, '=') == NULL) {
         keys = NULL;
-        status = symbols_split(text, venue->symbols);
+        status = symbols_split(text, adapter, venue->symbols);
     }
     char *key;
     char *value;

@@ -42,6 +42,26 @@ static size_t prefix_write(char *line, size_t room, tf_log_level_t level, const 
     return used < 0 ? 0 : (size_t)used;
 }
 
+const char *tf_log_text(char out[TF_LOG_TEXT_BYTES_MAX], const char *text, size_t bytes)
+{
+    enum { PIECE_BYTES_MAX = 8, END_BYTES = 5 }; /* \u001f and its end; ..." and its end */
+    size_t used = 0;
+    size_t at = 0;
+    out[used++] = '"';
+    for (; at < bytes && used + PIECE_BYTES_MAX + END_BYTES <= TF_LOG_TEXT_BYTES_MAX; at++) {
+        unsigned char byte = (unsigned char)text[at];
+        if (byte < 0x20 || byte == 0x7f) {
+            used += (size_t)snprintf(out + used, PIECE_BYTES_MAX, "\\u%04x", byte);
+            continue;
+        }
+        if (byte == '"' || byte == '\\')
+            out[used++] = '\\';
+        out[used++] = (char)byte;
+    }
+    (void)snprintf(out + used, END_BYTES, "%s\"", at < bytes ? "..." : "");
+    return out;
+}
+
 void tf_log(tf_log_level_t level, const char *event, const char *format, ...)
 {
     if (level < threshold || level >= TF_LOG_OFF)

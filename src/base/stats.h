@@ -11,14 +11,23 @@
 #include "base/latency.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum tf_stat {
-#define TF_STAT(name, text) TF_STAT_##name,
+#define TF_STAT(owners, name, text) TF_STAT_##name,
 #include "base/stats.def"
 #undef TF_STAT
     TF_STAT_COUNT,
 } tf_stat_t;
+
+/* What a thread does, and so which counters it can move. One bit each, for sets of them. */
+typedef enum tf_thread_kind {
+    TF_THREAD_INGEST = 1,
+    TF_THREAD_FANOUT = 2,
+    TF_THREAD_BELL_HOST = 4,  /* of a writer's process: takes in the bells of others */
+    TF_THREAD_BELL_GUEST = 8, /* of a fan-out process: lends its bells to the writer */
+} tf_thread_kind_t;
 
 typedef struct tf_stats {
     _Alignas(TF_CACHE_LINE_BYTES) _Atomic uint64_t value[TF_STAT_COUNT];
@@ -28,6 +37,9 @@ typedef struct tf_stats {
 /* The Prometheus name without prefix, and the help text. */
 const char *tf_stat_name(tf_stat_t stat);
 const char *tf_stat_text(tf_stat_t stat);
+
+/* Can a thread of that kind move it? */
+bool tf_stat_of(tf_stat_t stat, tf_thread_kind_t kind);
 
 static inline uint64_t tf_stats_get(const tf_stats_t *stats, tf_stat_t stat)
 {

@@ -420,8 +420,12 @@ void tf_json_lag(tf_buf_t *buf, const char *channel, size_t channel_bytes, const
 void tf_json_subscribed_entry(tf_buf_t *buf, const tf_subscribed_t *entry)
 {
     channel_append(buf, entry->channel, entry->channel_bytes);
-    tf_buf_lit(buf, "\",\"sid\":");
-    tf_buf_uint(buf, entry->sid);
+    if (entry->no_sid) {
+        tf_buf_lit(buf, "\",\"sid\":null");
+    } else {
+        tf_buf_lit(buf, "\",\"sid\":");
+        tf_buf_uint(buf, entry->sid);
+    }
     tf_buf_lit(buf, ",\"epoch\":\"");
     tf_buf_text(buf, entry->epoch);
     tf_buf_lit(buf, "\",\"seq\":");

@@ -61,6 +61,7 @@ typedef struct tf_subscribed {
     const char *channel;
     size_t channel_bytes;
     const char *epoch;
+    bool no_sid; /* the market is missing from the region now: sid is null */
     uint64_t sid;
     uint64_t seq;
     bool has_scale; /* a venue's channels have none: px_dp and sz_dp are left out */

@@ -34,24 +34,53 @@ bool tf_delisting_is(tf_fanout_t *fanout, uint32_t instrument)
 }
 
 /* Frames that bring what the subscription was told up to date, but for data. */
-static uint32_t put_told(tf_fanout_t *fanout, const tf_subscription_t *sub, tf_stream_t *stream,
+static uint32_t put_told(tf_fanout_t *fanout, tf_subscription_t *sub, tf_stream_t *stream,
                          tf_buf_t *blob)
 {
     const tf_frame_t *frame[2];
     uint32_t frames = 0;
-    if (stream->state == TF_STREAM_LOADING)
-        return 0; /* nothing is known of this epoch */
     if (sub->generation != stream->generation)
         frame[frames++] = tf_stream_announce(stream, &fanout->env);
     if (sub->told != TF_TOLD_NOTHING && sub->told != stream->told)
         frame[frames++] = tf_stream_market(stream, &fanout->env);
     for (uint32_t i = 0; i < frames; i++) {
-        if (frame[i] != NULL)
-            tf_buf_put(blob, frame[i]->data, frame[i]->bytes);
-        else
+        if (frame[i] == NULL) {
             blob->failed = true;
+            continue;
+        }
+        tf_buf_put(blob, frame[i]->data, frame[i]->bytes);
+        tf_subscription_apply(sub, frame[i]);
     }
     return frames;
+}
+
+/* The number of the market's last trade. The stream itself may not have come to it: what is still
+ * in the ring, or waits for the next turn, nobody will get. */
+static uint64_t last_trade(tf_fanout_t *fanout, const tf_stream_t *stream)
+{
+    tf_view_image_t image;
+    bool known = tf_view_read(&fanout->env.view, TF_KIND_TRADES, stream->instrument, 0, &image) ==
+                     TF_IMAGE_OK &&
+                 image.info.seq > stream->seq;
+    return known ? image.info.seq : stream->seq;
+}
+
+/* No trade is missed in silence. Returns the messages written. */
+static uint32_t put_gap(tf_fanout_t *fanout, const tf_subscription_t *sub,
+                        const tf_stream_t *stream, tf_buf_t *blob)
+{
+    tf_buf_t *text = &fanout->env.text;
+    if (stream->channel.kind != TF_KIND_TRADES || sub->seq == TF_SEQ_NONE)
+        return 0;
+    uint64_t last = last_trade(fanout, stream);
+    if (sub->seq >= last)
+        return 0;
+    tf_buf_reset(text);
+    tf_json_gap(text, stream->name, stream->name_bytes, false, sub->seq, last, last - sub->seq);
+    tf_frame_put_text(blob, text);
+    tf_count(fanout->stats, gap_notices_total, 1);
+    tf_count(fanout->stats, trades_lost_total, last - sub->seq);
+    return 1;
 }
 
 /* The last words go like replies, so that a socket that is full now gets them later. */
@@ -61,7 +90,12 @@ static void say_goodbye(tf_fanout_t *fanout, tf_connection_t *connection,
     tf_stream_env_t *env = &fanout->env;
     tf_buf_t *blob = &fanout->goodbye;
     tf_buf_reset(blob);
-    uint32_t frames = put_told(fanout, sub, stream, blob);
+    uint32_t frames = 0;
+    if (stream->state != TF_STREAM_LOADING) { /* else nothing is known of this epoch */
+        tf_subscription_t told = *sub;
+        frames = put_told(fanout, &told, stream, blob);
+        frames += put_gap(fanout, &told, stream, blob);
+    }
     tf_buf_reset(&env->text);
     tf_json_unsubscribed(&env->text, stream->name, stream->name_bytes, TF_RPC_UNKNOWN_INSTRUMENT,
                          why);

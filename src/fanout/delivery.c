@@ -90,6 +90,19 @@ void tf_delivery_behind(tf_fanout_t *fanout, const tf_stream_t *stream)
     }
 }
 
+/* Generations wrap: who is full while there are 256 new epochs must neither be taken to have been
+ * told of the newest one, nor its old seq to be of that. */
+void tf_delivery_restart(tf_fanout_t *fanout, const tf_stream_t *stream)
+{
+    for (uint32_t i = 0; i < stream->subscription_count; i++) {
+        tf_subscription_t *sub =
+            tf_subscription_at(&fanout->subscriptions, stream->subscription[i]);
+        tf_subscription_hold(sub, TF_SEQ_NONE);
+        sub->generation = (uint8_t)(stream->generation - 1);
+    }
+    tf_delivery_behind(fanout, stream);
+}
+
 bool tf_delivery_emit(tf_fanout_t *fanout, tf_stream_t *stream)
 {
     tf_frame_t *frame[TF_STREAM_FRAMES_MAX];
@@ -240,9 +253,11 @@ static void catch_up_connection(tf_fanout_t *fanout, tf_connection_t *connection
     } while (index != start && connection->behind_count > 0);
 }
 
+/* While the region is lost only what was given now, or had no room, is a reason to go on soon. */
 void tf_delivery_catch_up(tf_fanout_t *fanout)
 {
     uint32_t kept = 0;
+    fanout->behind_idle = 0;
     for (uint32_t i = 0; i < fanout->behind.count; i++) {
         uint32_t slot = fanout->behind.item[i];
         tf_connection_t *connection = &fanout->connection[slot];
@@ -250,10 +265,12 @@ void tf_delivery_catch_up(tf_fanout_t *fanout)
                     connection->session.state == TF_SESSION_OPEN;
         if (open && connection->behind_count > 0)
             catch_up_connection(fanout, connection);
-        if (open && connection->behind_count > 0)
-            fanout->behind.item[kept++] = slot;
-        else
-            connection->listed_behind = false;
+        connection->listed_behind = open && connection->behind_count > 0;
+        if (!connection->listed_behind)
+            continue;
+        fanout->behind.item[kept++] = slot;
+        if (fanout->env.view.lost && !tf_connection_has_output(connection))
+            fanout->behind_idle++;
     }
     fanout->behind.count = kept;
 }

@@ -79,8 +79,8 @@ static void on_accept_failed(tf_fanout_t *fanout, const tf_io_event_t *event)
 {
     tf_count(fanout->stats, accept_errors_total, 1);
     if (fanout->accept_failures++ == 0)
-        tf_log(TF_LOG_WARN, "accept_failed", "error=\"%s\" hint=\"%s\"",
-               strerrordesc_np(-event->error),
+        tf_log(TF_LOG_WARN, "accept_failed", "error=%s hint=\"%s\"",
+               TF_LOG_TEXT(strerrordesc_np(-event->error)),
                event->error == -EMFILE || event->error == -ENFILE
                    ? "raise LimitNOFILE, or lower --connections-max"
                    : "the kernel is short of memory");
@@ -176,7 +176,8 @@ static int64_t next_wake_in(const tf_fanout_t *fanout)
         wake_ns = sooner(wake_ns, later(fanout->mono_ns + RETRY_NS, fanout->data_turn_ns));
     if (fanout->unsure.count > 0)
         wake_ns = sooner(wake_ns, fanout->mono_ns + RETRY_NS);
-    if (fanout->behind.count > 0) /* waits for a busy image or for room in the next send */
+    /* Wait for a busy image or for room in the next send. */
+    if (fanout->behind.count > fanout->behind_idle)
         wake_ns = sooner(wake_ns, fanout->mono_ns + RETRY_NS);
     for (int rate = 0; rate < TF_RATE_COUNT; rate++) {
         if (fanout->dirty[rate].count > 0)
@@ -213,6 +214,15 @@ uint64_t tf_fanout_step(tf_fanout_t *fanout, int64_t mono_ns, int64_t wall_ns, i
     return work;
 }
 
+/* A request that comes between turns is handled at its own time, not at the last turn's. */
+static uint64_t collect_now(tf_fanout_t *fanout)
+{
+    tf_io_wait(fanout->io, 0);
+    fanout->mono_ns = tf_clock_mono_ns(&tf_clock_system);
+    fanout->wall_ns = tf_clock_wall_ns(&tf_clock_system);
+    return tf_fanout_collect(fanout);
+}
+
 /* Something to do, found without the kernel or with one cheap call? */
 static bool look(tf_fanout_t *fanout, bool at_ring, int64_t now_ns, int64_t *sockets_ns)
 {
@@ -221,8 +231,7 @@ static bool look(tf_fanout_t *fanout, bool at_ring, int64_t now_ns, int64_t *soc
     if (now_ns < *sockets_ns)
         return false;
     *sockets_ns = now_ns + SPIN_SOCKETS_NS;
-    tf_io_wait(fanout->io, 0);
-    return tf_fanout_collect(fanout) > 0;
+    return collect_now(fanout) > 0;
 }
 
 /* A thread that sleeps costs some 45 us to wake, so for a while after news it only looks, while
@@ -232,8 +241,8 @@ static bool spin(tf_fanout_t *fanout, bool at_ring, int64_t wake_in_ns)
     int64_t now_ns = tf_clock_mono_ns(&tf_clock_system);
     int64_t due_ns = now_ns + wake_in_ns;
     int64_t sockets_ns = now_ns + SPIN_SOCKETS_NS;
-    tf_io_wait(fanout->io, 0); /* what the turn asked of the io, however soon the next one comes */
-    if (tf_fanout_collect(fanout) > 0)
+    /* Also hands over what the turn asked of the io, however soon the next one comes. */
+    if (collect_now(fanout) > 0)
         return true;
     if (fanout->news)
         fanout->spin_until_ns = now_ns + fanout->config.spin_ns;

@@ -50,6 +50,7 @@ struct tf_fanout {
     uint32_t stream_room;
     uint32_t stream_used;
     tf_index_list_t stream_free;
+    uint32_t orphans;                     /* those whose market is missing from the region */
     tf_index_list_t dirty[TF_RATE_COUNT]; /* streams to emit at the next tick of their rate */
     int64_t tick_ns[TF_RATE_COUNT];       /* when that is */
 
@@ -67,6 +68,7 @@ struct tf_fanout {
     uint64_t id_next;
     tf_index_list_t ready;  /* connections with output */
     tf_index_list_t behind; /* connections to catch up */
+    uint32_t behind_idle;   /* so many of them wait for a new writer and nothing else */
     tf_index_list_t input;  /* connections with deferred input */
 
     uint8_t *scratch; /* for sends made of several parts, one slice each between two submits */
@@ -151,6 +153,8 @@ void tf_answer_hello(void *context, tf_buf_t *out);
 bool tf_delivery_emit(tf_fanout_t *fanout, tf_stream_t *stream);
 /* The stream has moved without frames: every subscription has to catch up. */
 void tf_delivery_behind(tf_fanout_t *fanout, const tf_stream_t *stream);
+/* The same after tf_stream_reset(): and nobody holds anything of the new epoch. */
+void tf_delivery_restart(tf_fanout_t *fanout, const tf_stream_t *stream);
 /* Serve connections that are behind, as far as their sockets have room. */
 void tf_delivery_catch_up(tf_fanout_t *fanout);
 void tf_delivery_list_ready(tf_fanout_t *fanout, tf_connection_t *connection);

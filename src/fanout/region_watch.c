@@ -69,6 +69,7 @@ static void resolve_orphans(tf_fanout_t *fanout)
             tf_streams_instrument(fanout, &stream->channel, &instrument) != TF_DIRECTORY_FOUND)
             continue;
         stream->instrument = instrument;
+        fanout->orphans--;
         tf_streams_link(fanout, stream, i);
         tf_streams_mark(fanout, i, true);
         tf_delisting_suspect(fanout, instrument);
@@ -144,6 +145,12 @@ static bool attach(tf_fanout_t *fanout, tf_reader_t *reader)
     return true;
 }
 
+/* Every thread sees the same of the region; one of them tells it. */
+static bool speaks(const tf_fanout_t *fanout)
+{
+    return fanout->config.thread == 0;
+}
+
 /* The region was not there when this thread started: it serves what it has, which is no market. */
 static void look_for_region(tf_fanout_t *fanout)
 {
@@ -154,14 +161,30 @@ static void look_for_region(tf_fanout_t *fanout)
     tf_reader_t *reader = tf_reader_open(fanout->config.region, &error);
     if (reader != NULL && !attach(fanout, reader))
         tf_reader_close(reader);
-    if (fanout->reader != NULL)
-        tf_log(TF_LOG_INFO, "region_found", "region=%s epoch=%s thread=%u", fanout->config.region,
-               fanout->env.view.epoch, fanout->config.thread);
+    if (fanout->reader != NULL && speaks(fanout))
+        tf_log(TF_LOG_INFO, "region_found", "region=%s epoch=%s", fanout->config.region,
+               fanout->env.view.epoch);
+}
+
+static void log_back(const tf_fanout_t *fanout)
+{
+    if (speaks(fanout))
+        tf_log(TF_LOG_INFO, "ingest_back", "region=%s", fanout->config.region);
+}
+
+static void log_lost(const tf_fanout_t *fanout, const char *why)
+{
+    if (speaks(fanout))
+        tf_log(TF_LOG_WARN, "ingest_lost", "region=%s why=%s heartbeat_age_ms=%lld",
+               fanout->config.region, why,
+               (long long)(tf_reader_heartbeat_age_ns(fanout->reader, fanout->mono_ns) /
+                           TF_NS_PER_MS));
 }
 
 static void change_epoch(tf_fanout_t *fanout)
 {
     const char *error;
+    bool lost = fanout->env.view.lost;
     tf_reader_t *reader = tf_reader_open(fanout->config.region, &error);
     if (reader == NULL)
         return; /* not there yet, or half gone: looked at again next turn */
@@ -170,30 +193,39 @@ static void change_epoch(tf_fanout_t *fanout)
         return;
     }
     tf_count(fanout->stats, epoch_changes_total, 1);
-    tf_log(TF_LOG_INFO, "epoch", "region=%s epoch=%s thread=%u", fanout->config.region,
-           fanout->env.view.epoch, fanout->config.thread);
+    if (speaks(fanout))
+        tf_log(TF_LOG_INFO, "epoch_changed", "region=%s epoch=%s", fanout->config.region,
+               fanout->env.view.epoch);
+    if (lost)
+        log_back(fanout);
+    fanout->orphans = 0;
     for (uint32_t i = 0; i < fanout->stream_used; i++) {
         tf_stream_t *stream = fanout->stream[i];
         if (stream == NULL)
             continue;
         tf_stream_reset(stream, TF_INSTRUMENT_NONE);
-        tf_delivery_behind(fanout, stream);
+        fanout->orphans++;
+        tf_delivery_restart(fanout, stream);
     }
     resolve_orphans(fanout);
 }
 
-static void set_lost(tf_fanout_t *fanout, bool lost)
+/* `why` is NULL when the writer is alive. */
+static void set_lost(tf_fanout_t *fanout, const char *why)
 {
+    bool lost = why != NULL;
     if (lost == fanout->env.view.lost)
         return;
     fanout->env.view.lost = lost;
     fanout->env.view.lost_ns = fanout->wall_ns;
     fanout->venues_next_ns = 0;
     tf_streams_mark_all(fanout);
-    if (lost)
-        tf_count(fanout->stats, ingest_lost_total, 1);
-    tf_log(lost ? TF_LOG_WARN : TF_LOG_INFO, lost ? "ingest_lost" : "ingest_back",
-           "region=%s thread=%u", fanout->config.region, fanout->config.thread);
+    if (!lost) {
+        log_back(fanout);
+        return;
+    }
+    tf_count(fanout->stats, ingest_lost_total, 1);
+    log_lost(fanout, why);
 }
 
 void tf_region_watch_health(tf_fanout_t *fanout)
@@ -204,15 +236,17 @@ void tf_region_watch_health(tf_fanout_t *fanout)
     }
     switch (tf_reader_health(fanout->reader, fanout->mono_ns, fanout->config.lost_ns)) {
     case TF_READER_ALIVE:
-        set_lost(fanout, false);
+        set_lost(fanout, NULL);
         break;
     case TF_READER_LOST:
+        set_lost(fanout, "no_heartbeat");
+        break;
     case TF_READER_CLOSED:
-        set_lost(fanout, true);
+        set_lost(fanout, "closed");
         break;
     case TF_READER_NEW_EPOCH:
         (void)tf_region_watch_drain(fanout); /* what the old writer published last */
-        set_lost(fanout, true);
+        set_lost(fanout, "replaced");
         (void)tf_streams_emit_due(fanout); /* the loss is told before the new epoch */
         change_epoch(fanout);
         break;

@@ -2,6 +2,8 @@
 #include "fanout/inside.h"
 #include "fanout/stream_text.h"
 
+#include <string.h>
+
 enum { LOAD_TRIES = 3 };
 
 /* ---- subscriptions ---- */
@@ -66,6 +68,27 @@ static uint32_t subscription_of(tf_fanout_t *fanout, const tf_stream_t *stream)
         }
     }
     return stream->mark == fanout->mark ? stream->mark_subscription : TF_INDEX_NONE;
+}
+
+static bool channel_same(const tf_channel_t *a, const tf_channel_t *b)
+{
+    return a->kind == b->kind && a->rate == b->rate && a->depth == b->depth &&
+           strcmp(a->venue, b->venue) == 0 && strcmp(a->symbol, b->symbol) == 0;
+}
+
+/* A market that is missing from the region is not found by its name, but who has subscribed to it
+ * still has. */
+static uint32_t orphan_of(const tf_fanout_t *fanout, const tf_channel_t *channel)
+{
+    uint32_t index = fanout->orphans > 0 ? fanout->asking->subscription_first : TF_INDEX_NONE;
+    while (index != TF_INDEX_NONE) {
+        const tf_subscription_t *sub = tf_subscription_at(&fanout->subscriptions, index);
+        const tf_stream_t *stream = fanout->stream[sub->stream];
+        if (stream->instrument == TF_INSTRUMENT_NONE && channel_same(&stream->channel, channel))
+            break;
+        index = sub->next;
+    }
+    return index;
 }
 
 /* ---- requests ---- */
@@ -135,30 +158,40 @@ static bool stream_loaded(tf_fanout_t *fanout, tf_stream_t *stream)
     return stream->state == TF_STREAM_READY;
 }
 
+static int subscribe_anew(tf_fanout_t *fanout, tf_connection_t *connection, uint32_t stream_index)
+{
+    tf_stream_t *stream = fanout->stream[stream_index];
+    if (!tf_kind_of_venue(stream->channel.kind) && tf_delisting_is(fanout, stream->instrument))
+        return TF_RPC_UNKNOWN_INSTRUMENT;
+    if (connection->subscription_count >= fanout->config.limits.subscriptions_max)
+        return TF_RPC_SUBSCRIPTION_LIMIT;
+    if (!stream_loaded(fanout, stream) && !tf_stream_expect(stream, &fanout->env))
+        return TF_RPC_INTERNAL;
+    return subscription_begin(fanout, connection, stream_index);
+}
+
+/* To subscribe twice is no error, whatever has become of the market meanwhile. */
 static int host_subscribe(void *context, const tf_channel_t *channel, tf_subscribed_t *entry)
 {
     tf_fanout_t *fanout = context;
-    tf_connection_t *connection = fanout->asking;
     uint32_t instrument;
     uint32_t stream_index;
     int code = find_code(tf_streams_instrument(fanout, channel, &instrument));
-    if (code != TF_RPC_OK)
+    uint32_t orphan = code != TF_RPC_OK ? orphan_of(fanout, channel) : TF_INDEX_NONE;
+    if (code != TF_RPC_OK && orphan == TF_INDEX_NONE)
         return code;
     if (fanout->state == TF_FANOUT_DRAINING)
         return TF_RPC_DRAINING;
-    if (!tf_kind_of_venue(channel->kind) && tf_delisting_is(fanout, instrument))
-        return TF_RPC_UNKNOWN_INSTRUMENT;
+    if (orphan != TF_INDEX_NONE) {
+        stream_index = tf_subscription_at(&fanout->subscriptions, orphan)->stream;
+        tf_stream_describe(fanout->stream[stream_index], &fanout->env, entry);
+        return TF_RPC_OK;
+    }
     if (!tf_streams_get(fanout, channel, instrument, &stream_index))
         return TF_RPC_INTERNAL;
     tf_stream_t *stream = fanout->stream[stream_index];
-    if (subscription_of(fanout, stream) == TF_INDEX_NONE) {
-        if (connection->subscription_count >= fanout->config.limits.subscriptions_max)
-            code = TF_RPC_SUBSCRIPTION_LIMIT;
-        else if (!stream_loaded(fanout, stream) && !tf_stream_expect(stream, &fanout->env))
-            code = TF_RPC_INTERNAL;
-        else
-            code = subscription_begin(fanout, connection, stream_index);
-    }
+    if (subscription_of(fanout, stream) == TF_INDEX_NONE)
+        code = subscribe_anew(fanout, fanout->asking, stream_index);
     if (code == TF_RPC_OK)
         tf_stream_describe(stream, &fanout->env, entry);
     else if (stream->subscription_count == 0)
@@ -170,17 +203,19 @@ static int host_unsubscribe(void *context, const tf_channel_t *channel)
 {
     tf_fanout_t *fanout = context;
     uint32_t instrument;
-    int code = find_code(tf_streams_instrument(fanout, channel, &instrument));
-    if (code != TF_RPC_OK)
-        return code;
-    uint32_t stream_index = tf_streams_find(fanout, channel, instrument);
     uint32_t index = TF_INDEX_NONE;
-    if (stream_index != TF_INDEX_NONE)
-        index = subscription_of(fanout, fanout->stream[stream_index]);
-    if (index != TF_INDEX_NONE) {
-        fanout->stream[stream_index]->mark = 0;
-        tf_requests_end(fanout, fanout->asking, index);
+    int code = find_code(tf_streams_instrument(fanout, channel, &instrument));
+    if (code != TF_RPC_OK) {
+        index = orphan_of(fanout, channel);
+    } else {
+        uint32_t stream_index = tf_streams_find(fanout, channel, instrument);
+        if (stream_index != TF_INDEX_NONE)
+            index = subscription_of(fanout, fanout->stream[stream_index]);
     }
+    if (index == TF_INDEX_NONE)
+        return code;
+    fanout->stream[tf_subscription_at(&fanout->subscriptions, index)->stream]->mark = 0;
+    tf_requests_end(fanout, fanout->asking, index);
     return TF_RPC_OK;
 }
 
@@ -267,7 +302,10 @@ static int view_code(tf_view_result_t result)
 static int venue_instruments(tf_fanout_t *fanout, uint32_t home, tf_buf_t *out)
 {
     tf_image_info_t info;
-    return view_code(tf_view_list(&fanout->env.view, TF_KIND_INSTRUMENTS, home, out, &info));
+    tf_view_result_t result =
+        tf_view_list(&fanout->env.view, TF_KIND_INSTRUMENTS, home, out, &info);
+    /* NOTHING: a dead writer left every entry half written, and a new one will mend it. */
+    return result == TF_VIEW_OK ? TF_RPC_OK : TF_RPC_INTERNAL;
 }
 
 static int host_instruments(void *context, const char *venue, tf_buf_t *out)

@@ -508,11 +508,12 @@ void tf_stream_describe(const tf_stream_t *stream, const tf_stream_env_t *env,
     *entry = (tf_subscribed_t){.channel = stream->name,
                                .channel_bytes = stream->name_bytes,
                                .epoch = env->view.epoch,
+                               .no_sid = stream->instrument == TF_INSTRUMENT_NONE,
                                .sid = tf_stream_sid(stream),
                                .seq = stream->seq,
                                .has_scale = !tf_kind_of_venue(stream->channel.kind),
                                .px_dp = stream->px_dp,
                                .sz_dp = stream->sz_dp};
     if (stream->channel.kind == TF_KIND_BOOK && stream->channel.depth == TF_DEPTH_FULL)
-        entry->depth_max = stream->book.depth;
+        entry->depth_max = tf_view_depth(&env->view, &stream->channel);
 }

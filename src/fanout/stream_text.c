@@ -10,12 +10,15 @@ static int64_t state_since_ns(const tf_stream_t *stream, const tf_stream_env_t *
     tf_instrument_view_t view;
     if (env->view.lost)
         return env->view.lost_ns;
-    if (tf_kind_of_venue(
-            stream->channel.kind)) /* it has no state but that: lost, or not any more */
+    /* A venue's channel has no state but that: lost, or not any more. */
+    if (tf_kind_of_venue(stream->channel.kind))
         return env->view.lost_ns != 0 ? env->view.lost_ns : stream->ti_ns;
-    return tf_reader_instrument(env->view.reader, stream->instrument, &view) == TF_IMAGE_OK
-               ? view.since_ns
-               : stream->ti_ns;
+    int64_t since_ns =
+        tf_reader_instrument(env->view.reader, stream->instrument, &view) == TF_IMAGE_OK
+            ? view.since_ns
+            : stream->ti_ns;
+    /* A writer that was only silent comes back with the state it had: that is news since then. */
+    return since_ns > env->view.lost_ns ? since_ns : env->view.lost_ns;
 }
 
 static void stamp_with_state(tf_message_t *message, const tf_stream_t *stream,

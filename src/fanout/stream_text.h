@@ -1,6 +1,6 @@
 /*
- * stream_text: a stream's messages as text, in the encoding of its subscribers. Used by stream.c
- * only: this is where the second encoding will go.
+ * stream_text: a stream's messages as text, in the encoding of its subscribers, and its number.
+ * Whoever builds frames of a stream takes their text from here.
  */
 #pragma once
 

@@ -116,6 +116,8 @@ void tf_streams_drop(tf_fanout_t *fanout, uint32_t index)
         while (*link != index)
             link = &fanout->stream[*link]->next;
         *link = stream->next;
+    } else {
+        fanout->orphans--;
     }
     if (stream->dirty) {
         tf_index_list_t *list = &fanout->dirty[stream->channel.rate];

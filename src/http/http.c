@@ -21,6 +21,7 @@
 #include <libwebsockets.h>
 
 enum {
+    WATCH_EVERY_US = 1000000, /* looks for the region that nobody asked for */
     /* Scrapers and probes are few; this is what the page may take of the clients' descriptors. */
     CONNECTIONS_MAX = 64,
     LWS_FDS = CONNECTIONS_MAX + 8, /* the listener, lws's own eventfd, and some it may want */
@@ -58,6 +59,7 @@ struct tf_http {
     uint32_t connections;
     size_t held_bytes; /* room of the bodies that are not sent yet */
     tf_site_t site;
+    lws_sorted_usec_list_t watch_timer;
     /* written by any thread (release), read by the server's (acquire) */
     _Atomic bool draining;
     _Atomic bool stopping;
@@ -424,10 +426,10 @@ static void libwebsockets_log(int level, const char *line)
     from = from != NULL && strlen(from) > 5 ? from + 5 : line;
     size_t bytes = 0;
     for (; from[bytes] != '\0' && bytes < sizeof text - 1; bytes++)
-        text[bytes] = from[bytes] == '"' ? '\'' : from[bytes];
+        text[bytes] = from[bytes];
     while (bytes > 0 && (text[bytes - 1] == '\n' || text[bytes - 1] == ' '))
         bytes--;
-    tf_log(line_level(level), "libwebsockets", "text=\"%.*s\"", (int)bytes, text);
+    tf_log(line_level(level), "libwebsockets", "text=%s", TF_LOG_BYTES(text, bytes));
 }
 
 static tf_status_t libwebsockets_start(tf_http_t *http)
@@ -503,10 +505,19 @@ static tf_status_t config_copy(tf_http_t *http, const tf_http_config_t *config)
     return TF_OK;
 }
 
+/* Whether or not anybody asks, see tf_watch_attach(). */
+static void watch_due(lws_sorted_usec_list_t *timer)
+{
+    tf_http_t *http = lws_container_of(timer, tf_http_t, watch_timer);
+    (void)tf_watch_attach(&http->site.watch, tf_clock_mono_ns(&tf_clock_system));
+    lws_sul_schedule(http->lws, 0, timer, watch_due, WATCH_EVERY_US);
+}
+
 static void *run(void *context)
 {
     tf_http_t *http = context;
     (void)pthread_setname_np(pthread_self(), "http");
+    watch_due(&http->watch_timer);
     while (!atomic_load_explicit(&http->stopping, memory_order_acquire)) {
         if (lws_service(http->lws, 0) < 0) {
             tf_log(TF_LOG_ERROR, "http_stopped", "reason=\"libwebsockets gave up\"");
@@ -532,6 +543,7 @@ static tf_status_t thread_start(tf_http_t *http)
 
 static void http_free(tf_http_t *http)
 {
+    lws_sul_cancel(&http->watch_timer);
     if (http->lws != NULL)
         lws_context_destroy(http->lws);
     tf_watch_fini(&http->site.watch);

@@ -28,11 +28,12 @@ typedef struct tf_http tf_http_t;
 
 enum { TF_HTTP_THREADS_MAX = 72 }; /* 64 of fan-out, and the others */
 
-/* Counters of one thread, exported with the label thread="name". `closes` (may be NULL): close
- * counters by tf_ws_close_t, exported as tickfan_closes_total{code,reason}; a thread that has
- * them also has the histograms of sending. Both must outlive the server. */
+/* Counters of one thread, exported with the label thread="name": those that its kind can move, and
+ * the histograms likewise. `closes` (may be NULL): close counters by tf_ws_close_t, exported as
+ * tickfan_closes_total{code,reason}. Both must outlive the server. */
 typedef struct tf_http_thread {
     const char *name; /* "ingest", "fanout-0" */
+    tf_thread_kind_t kind;
     const tf_stats_t *stats;
     const _Atomic uint64_t *closes;
 } tf_http_thread_t;

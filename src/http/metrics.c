@@ -11,23 +11,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { NUMBER_BYTES_MAX = 32, FAMILY_BYTES_MAX = 64, STATM_BYTES_MAX = 256 };
+enum { NUMBER_BYTES_MAX = 32, FAMILY_BYTES_MAX = 64, PROC_BYTES_MAX = 1024 };
 
 /* ---- lines ---- */
 
-static void typed_head_put(tf_buf_t *out, const char *name, const char *text, const char *type)
+static void family_put(tf_buf_t *out, const char *prefix, const char *name, const char *text,
+                       const char *type)
 {
-    tf_buf_lit(out, "# HELP tickfan_");
+    tf_buf_lit(out, "# HELP ");
+    tf_buf_text(out, prefix);
     tf_buf_text(out, name);
     tf_buf_lit(out, " ");
     tf_buf_text(out, text);
-    tf_buf_lit(out, "\n# TYPE tickfan_");
+    tf_buf_lit(out, "\n# TYPE ");
+    tf_buf_text(out, prefix);
     tf_buf_text(out, name);
     tf_buf_lit(out, " ");
     tf_buf_text(out, type);
     tf_buf_lit(out, "\n");
+}
+
+static void typed_head_put(tf_buf_t *out, const char *name, const char *text, const char *type)
+{
+    family_put(out, "tickfan_", name, text, type);
 }
 
 static void head_put(tf_buf_t *out, const char *name, const char *text, bool counter)
@@ -89,25 +98,109 @@ static void counter_put(tf_buf_t *out, const char *name, const char *text, uint6
     single_put(out, name, text, true, value);
 }
 
+/* Seconds without the zeros at the end: "0.000002", "10". */
+static void seconds_put(tf_buf_t *out, uint64_t ns)
+{
+    char text[NUMBER_BYTES_MAX];
+    int bytes = snprintf(text, sizeof text, "%llu.%09llu", (unsigned long long)(ns / TF_NS_PER_S),
+                         (unsigned long long)(ns % TF_NS_PER_S));
+    while (text[bytes - 1] == '0')
+        bytes--;
+    if (text[bytes - 1] == '.')
+        bytes--;
+    tf_buf_put(out, text, (size_t)bytes);
+}
+
 /* ---- the process ---- */
 
-/* Pages from the second figure of /proc/self/statm (proc(5)); false when it can't be read. */
-static bool resident_bytes(uint64_t *bytes)
+/* The names that every Prometheus client library has, without our prefix; of seconds in ns. */
+static void process_one_put(tf_buf_t *out, const char *name, const char *text, const char *type,
+                            uint64_t value)
 {
-    char text[STATM_BYTES_MAX];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    family_put(out, "process_", name, text, type);
+    tf_buf_lit(out, "process_");
+    tf_buf_text(out, name);
+    tf_buf_lit(out, " ");
+    if (strstr(name, "_seconds") != NULL)
+        seconds_put(out, value);
+    else
+        tf_buf_uint(out, value);
+    tf_buf_lit(out, "\n");
+}
+
+/* The first bytes of a small file, as text. */
+static bool head_read(const char *path, char text[PROC_BYTES_MAX])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    ssize_t got = read(fd, text, sizeof text - 1);
+    ssize_t got = read(fd, text, PROC_BYTES_MAX - 1);
     (void)close(fd);
     if (got <= 0)
         return false;
     text[got] = '\0';
+    return true;
+}
+
+/* Pages from the second figure of /proc/self/statm (proc(5)); false when it can't be read. */
+static bool resident_bytes(uint64_t *bytes)
+{
+    char text[PROC_BYTES_MAX];
+    if (!head_read("/proc/self/statm", text))
+        return false;
     const char *resident = strchr(text, ' ');
     if (resident == NULL)
         return false;
     *bytes = strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
     return true;
+}
+
+/* When the host booted, in seconds of the wall clock: "btime" of /proc/stat. Its line of interrupts
+ * may be very long, and then comes in parts, none of which begins like that. */
+static bool boot_time_s(uint64_t *seconds)
+{
+    static const char key[] = "btime ";
+    char line[PROC_BYTES_MAX];
+    bool found = false;
+    FILE *file = fopen("/proc/stat", "re");
+    if (file == NULL)
+        return false;
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        found = strncmp(line, key, sizeof key - 1) == 0;
+        if (found)
+            *seconds = strtoull(line + sizeof key - 1, NULL, 10);
+    }
+    (void)fclose(file);
+    return found;
+}
+
+/* Boot time and figure 22 of /proc/self/stat, clock ticks since then. The second figure, a name in
+ * brackets, may have blanks. */
+static bool start_time_ns(uint64_t *ns)
+{
+    enum { STARTTIME = 22, AFTER_NAME = 2 };
+    char text[PROC_BYTES_MAX];
+    uint64_t boot_s = 0;
+    if (!head_read("/proc/self/stat", text) || !boot_time_s(&boot_s))
+        return false;
+    const char *at = strrchr(text, ')');
+    for (int figure = AFTER_NAME; at != NULL && figure < STARTTIME; figure++)
+        at = strchr(at + 1, ' ');
+    if (at == NULL)
+        return false;
+    uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK);
+    uint64_t ticks = strtoull(at, NULL, 10);
+    *ns = boot_s * TF_NS_PER_S + ticks / hz * TF_NS_PER_S + ticks % hz * TF_NS_PER_S / hz;
+    return true;
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct rusage used;
+    if (getrusage(RUSAGE_SELF, &used) != 0)
+        return 0;
+    return (uint64_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * TF_NS_PER_S +
+           (uint64_t)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * TF_NS_PER_US;
 }
 
 static bool open_fds(uint64_t *count)
@@ -131,14 +224,27 @@ static void process_put(tf_buf_t *out)
     sample_begin(out, "build_info");
     label_put(out, "version", TF_VERSION);
     sample_end(out, 1);
-    uint64_t value = 0;
-    if (resident_bytes(&value))
-        gauge_put(out, "process_resident_memory_bytes", "Resident memory, shared memory included",
-                  value);
-    if (open_fds(&value))
-        gauge_put(out, "process_open_fds", "Open file descriptors", value);
     gauge_put(out, "memory_in_use_bytes", "Memory that the program's own code allocated and holds",
               tf_mem_in_use_bytes());
+}
+
+static void process_standard_put(tf_buf_t *out)
+{
+    struct rlimit fds;
+    uint64_t value = 0;
+    if (start_time_ns(&value))
+        process_one_put(out, "start_time_seconds", "When the process started, Unix time", "gauge",
+                        value);
+    process_one_put(out, "cpu_seconds_total", "Processor time used, user and system", "counter",
+                    cpu_ns());
+    if (open_fds(&value))
+        process_one_put(out, "open_fds", "Open file descriptors", "gauge", value);
+    if (getrlimit(RLIMIT_NOFILE, &fds) == 0)
+        process_one_put(out, "max_fds", "Most file descriptors that may be open", "gauge",
+                        fds.rlim_cur);
+    if (resident_bytes(&value))
+        process_one_put(out, "resident_memory_bytes", "Resident memory, shared memory included",
+                        "gauge", value);
 }
 
 /* ---- the region ---- */
@@ -189,20 +295,26 @@ static void links_put(tf_buf_t *out, const tf_watch_figures_t *seen)
     }
 }
 
-static void region_put(tf_buf_t *out, const char *region, const tf_watch_figures_t *seen)
+static void region_put(tf_buf_t *out, const tf_site_t *site, const tf_watch_figures_t *seen)
 {
+    gauge_put(out, "ready", "1 while /readyz answers 200", tf_site_ready(site, seen));
+    gauge_put(out, "region_up",
+              "1 while the region is there and its writer says in time that it is alive",
+              seen->health == TF_WATCH_ALIVE);
     if (seen->health == TF_WATCH_ABSENT)
         return;
     char epoch[9];
     tf_epoch_text(seen->epoch, epoch);
     head_put(out, "region_info", "The region that is read: its name and epoch, as labels", false);
     sample_begin(out, "region_info");
-    label_put(out, "region", region);
+    label_put(out, "region", site->region);
     tf_buf_lit(out, ",");
     label_put(out, "epoch", epoch);
     sample_end(out, 1);
     heartbeat_put(out, seen->heartbeat_age_ns);
     gauge_put(out, "instruments", "Instruments in the region", seen->instruments);
+    gauge_put(out, "instruments_max", "Instruments that the region has room for",
+              seen->instruments_max);
     links_put(out, seen);
     markets_put(out, seen);
 }
@@ -220,8 +332,13 @@ static void stats_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t t
 {
     for (int stat = 0; stat < TF_STAT_COUNT; stat++) {
         const char *name = tf_stat_name((tf_stat_t)stat);
-        head_put(out, name, tf_stat_text((tf_stat_t)stat), is_counter(name));
+        bool headed = false;
         for (uint32_t i = 0; i < thread_count; i++) {
+            if (!tf_stat_of((tf_stat_t)stat, threads[i].kind))
+                continue;
+            if (!headed)
+                head_put(out, name, tf_stat_text((tf_stat_t)stat), is_counter(name));
+            headed = true;
             sample_begin(out, name);
             label_put(out, "thread", threads[i].name);
             sample_end(out, tf_stats_get(threads[i].stats, (tf_stat_t)stat));
@@ -230,19 +347,6 @@ static void stats_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t t
 }
 
 /* ---- histograms ---- */
-
-/* Seconds without the zeros at the end: "0.000002", "10". */
-static void seconds_put(tf_buf_t *out, uint64_t ns)
-{
-    char text[NUMBER_BYTES_MAX];
-    int bytes = snprintf(text, sizeof text, "%llu.%09llu", (unsigned long long)(ns / TF_NS_PER_S),
-                         (unsigned long long)(ns % TF_NS_PER_S));
-    while (text[bytes - 1] == '0')
-        bytes--;
-    if (text[bytes - 1] == '.')
-        bytes--;
-    tf_buf_put(out, text, (size_t)bytes);
-}
 
 static void bucket_put(tf_buf_t *out, const char *name, const char *thread, size_t bucket,
                        uint64_t count)
@@ -283,13 +387,11 @@ static void histogram_put(tf_buf_t *out, const char *name, const char *thread,
     sample_end(out, count);
 }
 
-/* Threads with clients have the histograms of sending, those that venues speak to the ones of
- * ingest. */
+/* Fan-out threads have the histograms of sending, and ingest those of what comes from venues. */
 static bool has_histogram(const tf_http_thread_t *thread, tf_latency_row_t row)
 {
-    if (row == TF_LATENCY_venue_to_ingest || row == TF_LATENCY_ingest_to_publish)
-        return tf_stats_get(thread->stats, TF_STAT_venue_frames_total) > 0;
-    return thread->closes != NULL;
+    bool of_ingest = row == TF_LATENCY_venue_to_ingest || row == TF_LATENCY_ingest_to_publish;
+    return thread->kind == (of_ingest ? TF_THREAD_INGEST : TF_THREAD_FANOUT);
 }
 
 static void histograms_put(tf_buf_t *out, const tf_http_thread_t *threads, uint32_t thread_count)
@@ -375,8 +477,9 @@ static void counts_put(tf_buf_t *out, const tf_site_counts_t *counts)
 void tf_metrics_write(tf_buf_t *out, const tf_site_t *site, const tf_watch_figures_t *seen)
 {
     process_put(out);
+    process_standard_put(out);
     counts_put(out, &site->counts);
-    region_put(out, site->region, seen);
+    region_put(out, site, seen);
     if (site->thread_count == 0)
         return;
     stats_put(out, site->threads, site->thread_count);

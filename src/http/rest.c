@@ -37,6 +37,7 @@ static const problem_t problem_method = {-32600, 405, "Invalid Request"};
 static const problem_t problem_path = {-32601, 404, "Method not found"};
 static const problem_t problem_params = {-32602, 400, "Invalid params"};
 static const problem_t problem_internal = {-32603, 503, "Internal error"};
+static const problem_t problem_region = {-32603, 503, "Internal error: there is no region yet"};
 static const problem_t problem_kind = {2001, 400, "unknown channel kind"};
 static const problem_t problem_venue = {2002, 404, "unknown venue"};
 static const problem_t problem_instrument = {2003, 404, "unknown instrument"};
@@ -118,7 +119,8 @@ static tf_view_t *view_get(tf_site_t *site, tf_answer_t *answer)
     switch (tf_watch_view(&site->watch, tf_clock_mono_ns(&tf_clock_system),
                           tf_clock_wall_ns(&tf_clock_system), &view)) {
     case TF_WATCH_ABSENT:
-        fail(answer, &problem_internal, "no region: the part that talks to venues is not running");
+        fail(answer, &problem_region,
+             "ingest, which talks to the venues, was not seen running yet");
         return NULL;
     case TF_WATCH_ALIVE:
     case TF_WATCH_LOST:

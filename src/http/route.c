@@ -33,26 +33,28 @@ static void answer_lost(const tf_watch_figures_t *seen, tf_buf_t *text)
     tf_buf_lit(text, " ms\n");
 }
 
+static void answer_unready(const tf_site_t *site, const tf_watch_figures_t *seen, tf_buf_t *text)
+{
+    if (atomic_load_explicit(site->draining, memory_order_acquire))
+        tf_buf_lit(text, "draining\n");
+    else if (seen->health == TF_WATCH_ABSENT)
+        tf_buf_lit(text, "no region\n");
+    else if (seen->health != TF_WATCH_ALIVE)
+        answer_lost(seen, text);
+    else
+        tf_buf_lit(text, "no live market\n");
+}
+
 static void answer_ready(tf_site_t *site, tf_answer_t *answer)
 {
-    tf_buf_t *text = &answer->text;
     tf_watch_figures_t seen;
-    answer->status = 503;
-    if (atomic_load_explicit(site->draining, memory_order_acquire)) {
-        tf_buf_lit(text, "draining\n");
+    tf_watch_look(&site->watch, tf_clock_mono_ns(&tf_clock_system), &seen);
+    if (tf_site_ready(site, &seen)) {
+        tf_buf_lit(&answer->text, "ok\n");
         return;
     }
-    tf_watch_look(&site->watch, tf_clock_mono_ns(&tf_clock_system), &seen);
-    if (seen.health == TF_WATCH_ABSENT) {
-        tf_buf_lit(text, "no region\n");
-    } else if (seen.health != TF_WATCH_ALIVE) {
-        answer_lost(&seen, text);
-    } else if (seen.live == 0) {
-        tf_buf_lit(text, "no live market\n");
-    } else {
-        answer->status = 200;
-        tf_buf_lit(text, "ok\n");
-    }
+    answer->status = 503;
+    answer_unready(site, &seen, &answer->text);
 }
 
 static void answer_metrics(tf_site_t *site, tf_answer_t *answer)

@@ -87,3 +87,9 @@ typedef struct tf_site {
     tf_watch_t watch;
     tf_site_counts_t counts;
 } tf_site_t;
+
+/* What /readyz and tickfan_ready say. */
+static inline bool tf_site_ready(const tf_site_t *site, const tf_watch_figures_t *seen)
+{
+    return !atomic_load_explicit(site->draining, memory_order_acquire) && seen->live > 0;
+}

@@ -19,14 +19,24 @@ static void detach(tf_watch_t *watch)
     watch->reader = NULL;
 }
 
-static tf_watch_health_t attach(tf_watch_t *watch, int64_t now_mono_ns)
+/* Put the region that stands at the name now in the place of the one that is held; false when there
+ * is none to be read. What was held is then still held. */
+static bool reopen(tf_watch_t *watch)
 {
+    const char *error;
+    tf_reader_t *next = tf_reader_open(watch->region, &error);
+    if (next == NULL)
+        return false;
+    detach(watch);
+    watch->reader = next;
+    return true;
+}
+
+tf_watch_health_t tf_watch_attach(tf_watch_t *watch, int64_t now_mono_ns)
+{
+    if (watch->reader == NULL && !reopen(watch))
+        return TF_WATCH_ABSENT;
     for (int i = 0; i < ATTACH_TRIES; i++) {
-        const char *error;
-        if (watch->reader == NULL)
-            watch->reader = tf_reader_open(watch->region, &error);
-        if (watch->reader == NULL)
-            return TF_WATCH_ABSENT;
         switch (tf_reader_health(watch->reader, now_mono_ns, watch->lost_ns)) {
         case TF_READER_ALIVE:
             return TF_WATCH_ALIVE;
@@ -35,11 +45,12 @@ static tf_watch_health_t attach(tf_watch_t *watch, int64_t now_mono_ns)
         case TF_READER_CLOSED:
             return TF_WATCH_CLOSED;
         case TF_READER_NEW_EPOCH:
-            detach(watch);
+            if (!reopen(watch))
+                return TF_WATCH_CLOSED;
             break;
         }
     }
-    return TF_WATCH_ABSENT; /* replaced twice within one look: the next look sees it settled */
+    return TF_WATCH_CLOSED; /* replaced twice within one look: the next look sees it settled */
 }
 
 static bool instrument_read(tf_reader_t *reader, uint32_t index, tf_instrument_view_t *out)
@@ -89,11 +100,12 @@ static void market_count(tf_watch_figures_t *out, const tf_instrument_view_t *in
 void tf_watch_look(tf_watch_t *watch, int64_t now_mono_ns, tf_watch_figures_t *out)
 {
     memset(out, 0, sizeof *out);
-    out->health = attach(watch, now_mono_ns);
+    out->health = tf_watch_attach(watch, now_mono_ns);
     if (out->health == TF_WATCH_ABSENT)
         return;
     out->epoch = tf_reader_epoch(watch->reader);
     out->heartbeat_age_ns = tf_reader_heartbeat_age_ns(watch->reader, now_mono_ns);
+    out->instruments_max = tf_reader_instruments_max(watch->reader);
     out->instruments = tf_reader_instrument_count(watch->reader);
     for (uint32_t i = 0; i < out->instruments; i++) {
         tf_instrument_view_t instrument;
@@ -118,7 +130,7 @@ tf_watch_health_t tf_watch_view(tf_watch_t *watch, int64_t now_mono_ns, int64_t 
                                 tf_view_t **out)
 {
     *out = NULL;
-    tf_watch_health_t health = attach(watch, now_mono_ns);
+    tf_watch_health_t health = tf_watch_attach(watch, now_mono_ns);
     if (health == TF_WATCH_ABSENT)
         return health;
     if (!watch->has_view)

@@ -1,7 +1,7 @@
 /*
- * watch: the HTTP thread's eye on the region. Attaches when somebody asks and the region is there,
- * follows it into a new epoch, counts its markets, and lends the view that REST answers are made
- * from. One thread; never waits.
+ * watch: the HTTP thread's eye on the region. Attaches when the region is there, keeps what it has
+ * of a region that is gone until another can be read in its place, counts its markets, and lends
+ * the view that REST answers are made from. One thread; never waits.
  */
 #pragma once
 
@@ -19,10 +19,10 @@ enum {
 };
 
 typedef enum tf_watch_health {
-    TF_WATCH_ABSENT, /* no region under that name, or none that can be read */
+    TF_WATCH_ABSENT, /* there never was a region under that name that can be read */
     TF_WATCH_ALIVE,
     TF_WATCH_LOST,   /* no heartbeat for longer than lost_ns */
-    TF_WATCH_CLOSED, /* the writer closed it in order, and no other has come */
+    TF_WATCH_CLOSED, /* the writer closed it in order, or it was replaced; no other can be read */
 } tf_watch_health_t;
 
 typedef struct tf_watch {
@@ -52,10 +52,15 @@ typedef struct tf_watch_figures {
     uint64_t epoch;
     int64_t heartbeat_age_ns; /* >= 0 */
     uint32_t instruments;
-    uint32_t live; /* markets that are live; 0 unless `health` is ALIVE */
+    uint32_t instruments_max; /* that the region has room for */
+    uint32_t live;            /* markets that are live; 0 unless `health` is ALIVE */
     uint32_t venue_count;
     tf_watch_venue_t venue[TF_WATCH_VENUES_MAX];
 } tf_watch_figures_t;
+
+/* Attach if need be. To be called now and then even if nobody asks: a region that comes and goes
+ * between two questions was never seen otherwise, and its last data are not there. */
+tf_watch_health_t tf_watch_attach(tf_watch_t *watch, int64_t now_mono_ns);
 
 /*
  * Attach if need be and count. While the writer is lost or gone every market counts as stale, as

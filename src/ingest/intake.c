@@ -55,7 +55,7 @@ static void quota_refresh(tf_intake_t *intake)
     if (intake->mono_ns - quota->since_mono_ns < TF_NS_PER_S)
         return;
     if (quota->unsaid > 0)
-        tf_log(TF_LOG_INFO, "more", "venue=%s lines=%llu", intake->venue,
+        tf_log(TF_LOG_WARN, "log_suppressed", "venue=%s lines=%llu", intake->venue,
                (unsigned long long)quota->unsaid);
     *quota = (quota_t){.since_mono_ns = intake->mono_ns};
 }
@@ -115,8 +115,8 @@ static void entry_carry(tf_intake_t *intake, tf_roster_entry_t *entry, int64_t n
         entry->kind = TF_ROSTER_REFUSED;
         tf_count(stats_of(intake), instruments_refused_total, 1);
         if (quota_take(intake))
-            tf_log(TF_LOG_WARN, "instrument_refused", "venue=%s symbol=%s why=\"%s\"",
-                   intake->venue, entry->publisher.instrument.symbol, tf_error_text());
+            tf_log(TF_LOG_WARN, "instrument_refused", "venue=%s symbol=%s why=%s", intake->venue,
+                   entry->publisher.instrument.symbol, TF_LOG_TEXT(tf_error_text()));
         return;
     }
     entry->kind = TF_ROSTER_CARRIED;
@@ -265,8 +265,8 @@ static void on_update(void *context, const tf_update_t *update)
     case TF_UPDATE_ERROR:
         tf_count(stats_of(intake), venue_errors_total, 1);
         if (quota_take(intake))
-            tf_log(TF_LOG_WARN, "venue_error", "venue=%s text=\"%.*s\"", intake->venue,
-                   (int)(update->text.bytes < 512 ? update->text.bytes : 512), update->text.text);
+            tf_log(TF_LOG_WARN, "venue_error", "venue=%s text=%s", intake->venue,
+                   TF_LOG_BYTES(update->text.text, update->text.bytes));
         break;
     case TF_UPDATE_BOOK_SNAPSHOT:
     case TF_UPDATE_BOOK_CHANGE:

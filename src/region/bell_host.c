@@ -21,6 +21,7 @@ enum {
     HELLO_MS = 1000,      /* for a connection to say hello */
     HANDOVER_MS = 2,      /* how often the ingest thread's answer is looked for */
     ACCEPT_PAUSE_MS = 50, /* when descriptors ran out */
+    ERROR_PAUSE_MS = 50,  /* when poll(2) fails */
     FDS_MAX = TF_BELLS_MAX + 1,
     LINK_BYTES_MAX = 64,
 };
@@ -181,7 +182,7 @@ static guest_t *guest_make(const tf_bell_hello_t *hello, const int *fd)
 static void refuse(tf_bell_host_t *host, const char *reason)
 {
     tf_count(host->stats, bell_guests_refused_total, 1);
-    tf_log(TF_LOG_DEBUG, "bell_guest_refused", "reason=\"%s\"", reason);
+    tf_log(TF_LOG_DEBUG, "bell_guest_refused", "reason=%s", TF_LOG_TEXT(reason));
 }
 
 static void hang_up(connection_t *connection)
@@ -333,6 +334,26 @@ static void on_connecting(tf_bell_host_t *host, int64_t now_ns)
 
 enum { POLL_STOP, POLL_LISTENER, POLL_CONNECTIONS, POLL_COUNT = 2 + TF_BELL_GUESTS_MAX };
 
+/* What is waited for. Without gaps: poll(2) refuses more entries than RLIMIT_NOFILE, those it would
+ * pass over included, and a limit can be lowered at any time. */
+typedef struct wait_set {
+    struct pollfd fd[POLL_COUNT];
+    nfds_t count;
+    nfds_t place[POLL_COUNT]; /* of each in fd[]; POLL_COUNT when it is not waited for */
+} wait_set_t;
+
+static void wait_add(wait_set_t *set, uint32_t what, bool wanted, int fd)
+{
+    set->place[what] = wanted ? set->count : POLL_COUNT;
+    if (wanted)
+        set->fd[set->count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+}
+
+static bool readable(const wait_set_t *set, uint32_t what)
+{
+    return set->place[what] < set->count && set->fd[set->place[what]].revents != 0;
+}
+
 static int sooner(int timeout_ms, int64_t then_ms)
 {
     if (then_ms < 0)
@@ -340,20 +361,20 @@ static int sooner(int timeout_ms, int64_t then_ms)
     return timeout_ms < 0 || then_ms < timeout_ms ? (int)then_ms : timeout_ms;
 }
 
-/* What to wait for, and how long. Descriptors of -1 are passed over by poll(2). */
-static int poll_fill(tf_bell_host_t *host, struct pollfd *poll, int64_t now_ns)
+/* What to wait for, and how long. */
+static int wait_fill(tf_bell_host_t *host, wait_set_t *set, int64_t now_ns)
 {
     int timeout_ms = -1;
     bool accepting = now_ns >= host->accept_again_ns;
-    poll[POLL_STOP] = (struct pollfd){.fd = host->stop_fd, .events = POLLIN};
-    poll[POLL_LISTENER] = (struct pollfd){.fd = accepting ? host->listener : -1, .events = POLLIN};
+    set->count = 0;
+    wait_add(set, POLL_STOP, true, host->stop_fd);
+    wait_add(set, POLL_LISTENER, accepting, host->listener);
     if (!accepting)
         timeout_ms = ACCEPT_PAUSE_MS;
     for (uint32_t slot = 0; slot < TF_BELL_GUESTS_MAX; slot++) {
         const connection_t *connection = &host->connection[slot];
         bool listening = connection->phase == SILENT || connection->phase == MEMBER;
-        poll[POLL_CONNECTIONS + slot] =
-            (struct pollfd){.fd = listening ? connection->fd : -1, .events = POLLIN};
+        wait_add(set, POLL_CONNECTIONS + slot, listening, connection->fd);
         if (connection->phase == SILENT)
             timeout_ms = sooner(timeout_ms, (connection->hello_end_ns - now_ns) / TF_NS_PER_MS + 1);
         if (connection->phase == OFFERED || connection->phase == DISMISSED)
@@ -362,12 +383,12 @@ static int poll_fill(tf_bell_host_t *host, struct pollfd *poll, int64_t now_ns)
     return timeout_ms;
 }
 
-static void look_at(tf_bell_host_t *host, uint32_t slot, bool readable, int64_t now_ns)
+static void look_at(tf_bell_host_t *host, uint32_t slot, bool heard, int64_t now_ns)
 {
     connection_t *connection = &host->connection[slot];
     switch (connection->phase) {
     case SILENT:
-        if (readable) {
+        if (heard) {
             hello_take(host, slot);
         } else if (now_ns >= connection->hello_end_ns) {
             refuse(host, "silent");
@@ -379,7 +400,7 @@ static void look_at(tf_bell_host_t *host, uint32_t slot, bool readable, int64_t 
             welcome(host, slot);
         break;
     case MEMBER:
-        if (readable)
+        if (heard)
             member_end(host, slot);
         break;
     case DISMISSED:
@@ -391,20 +412,30 @@ static void look_at(tf_bell_host_t *host, uint32_t slot, bool readable, int64_t 
     }
 }
 
+/* False when the host is to stop. Where poll(2) itself fails, the thread goes on at a slow pace and
+ * can still be stopped. */
+static bool wait_for(tf_bell_host_t *host, wait_set_t *set, int timeout_ms)
+{
+    if (poll(set->fd, set->count, timeout_ms) >= 0 || errno == EINTR)
+        return !readable(set, POLL_STOP);
+    eventfd_t stop;
+    (void)poll(NULL, 0, ERROR_PAUSE_MS);
+    return eventfd_read(host->stop_fd, &stop) != 0;
+}
+
 static void *host_run(void *context)
 {
     tf_bell_host_t *host = context;
     (void)pthread_setname_np(pthread_self(), "bells");
     for (;;) {
-        struct pollfd poll_fd[POLL_COUNT];
-        int timeout_ms = poll_fill(host, poll_fd, tf_clock_mono_ns(&tf_clock_system));
-        int ready = poll(poll_fd, POLL_COUNT, timeout_ms);
-        if (ready > 0 && poll_fd[POLL_STOP].revents != 0)
+        wait_set_t set;
+        int timeout_ms = wait_fill(host, &set, tf_clock_mono_ns(&tf_clock_system));
+        if (!wait_for(host, &set, timeout_ms))
             return NULL;
         int64_t now_ns = tf_clock_mono_ns(&tf_clock_system);
         for (uint32_t slot = 0; slot < TF_BELL_GUESTS_MAX; slot++)
-            look_at(host, slot, ready > 0 && poll_fd[POLL_CONNECTIONS + slot].revents != 0, now_ns);
-        if (ready > 0 && poll_fd[POLL_LISTENER].revents != 0)
+            look_at(host, slot, readable(&set, POLL_CONNECTIONS + slot), now_ns);
+        if (readable(&set, POLL_LISTENER))
             on_connecting(host, now_ns);
     }
 }

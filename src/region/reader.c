@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { LOOK_NS = 50000000 }; /* the longest between two looks at the name of a silent region */
+
 /* open */
 
 static tf_status_t file_map(tf_reader_t *reader, int fd)
@@ -342,6 +344,14 @@ int64_t tf_reader_heartbeat_age_ns(const tf_reader_t *reader, int64_t now_mono_n
     return beat < (uint64_t)now_mono_ns ? (int64_t)((uint64_t)now_mono_ns - beat) : 0;
 }
 
+/* A look is one lstat(2), and only where nothing happens anyway: often enough that a writer which
+ * came back is found long before the time-out of the old one is over again. */
+static bool look_due(const tf_reader_t *reader, int64_t now_mono_ns, int64_t timeout_ns)
+{
+    const int64_t period_ns = timeout_ns < LOOK_NS ? timeout_ns : LOOK_NS;
+    return reader->looked_mono_ns == INT64_MIN || now_mono_ns - reader->looked_mono_ns >= period_ns;
+}
+
 tf_reader_health_t tf_reader_health(tf_reader_t *reader, int64_t now_mono_ns, int64_t timeout_ns)
 {
     if (reader->replaced)
@@ -349,7 +359,7 @@ tf_reader_health_t tf_reader_health(tf_reader_t *reader, int64_t now_mono_ns, in
     bool closed = tf_word_get(&reader->header->state) == TF_REGION_CLOSED;
     if (tf_reader_heartbeat_age_ns(reader, now_mono_ns) <= timeout_ns && !closed)
         return TF_READER_ALIVE;
-    if (reader->looked_mono_ns == INT64_MIN || now_mono_ns - reader->looked_mono_ns >= timeout_ns) {
+    if (look_due(reader, now_mono_ns, timeout_ns)) {
         reader->looked_mono_ns = now_mono_ns;
         reader->replaced = name_leads_elsewhere(reader);
     }

@@ -128,6 +128,6 @@ tf_status_t tf_region_file_reserve(int fd, uint64_t offset, uint64_t bytes)
     return tf_error(cause == ENOSPC ? TF_ERR_FULL : TF_ERR_SYS,
                     "reserve %" PRIu64 " KiB in " REGION_DIR
                     ": %s; enlarge it (mount -o remount,size=..., docker --shm-size) or lower "
-                    "ring_bytes, image_depth or trades_kept",
+                    "--ring-mib, --image-depth or --trades-kept",
                     bytes / 1024, strerrordesc_np(cause));
 }

@@ -71,9 +71,9 @@ static void failure_log(tf_link_t *link, int64_t now_ns)
     if (!tf_link_failure_tell(&link->failures, link->why, link->why_text, now_ns, &again))
         return;
     tf_log(TF_LOG_WARN, "link_failed",
-           "venue=%s host=%s address=%s stage=%s what=\"%s\" again=%llu retry_ms=%lld", link->venue,
+           "venue=%s host=%s address=%s stage=%s what=%s again=%llu retry_ms=%lld", link->venue,
            link->host_header, link->why == TF_LINK_FAILURE_RESOLVE ? "-" : link->connecting,
-           tf_link_failure_stage(link->why), link->why_text, (unsigned long long)again,
+           tf_link_failure_stage(link->why), TF_LOG_TEXT(link->why_text), (unsigned long long)again,
            (long long)((link->deadline_ns - now_ns) / TF_NS_PER_MS));
 }
 

@@ -22,9 +22,9 @@
  * that is then at least TF_LINK_GOOD_FACTOR times backoff_min old. A venue that sends us a snapshot
  * and throws us out, again and again, is therefore asked ever less often.
  *
- * Ends of a connection that we bring about: no piece of a message for silence_ms (pings do not count, so
- * an unanswered subscription is noticed too), a ping that was not answered when the next one is
- * due, a message over 16 MiB.
+ * Ends of a connection that we bring about: no piece of a message for silence_ms (pings do not
+ * count, so an unanswered subscription is noticed too), a ping that was not answered when the next
+ * one is due, a message over 16 MiB.
  */
 #pragma once
 

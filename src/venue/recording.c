@@ -154,8 +154,9 @@ static void line_bad(tf_recording_t *recording, const char *reason)
         return;
     }
     if (recording->bad_lines++ == 0) {
-        tf_log(TF_LOG_WARN, "replay_line_skipped", "path=\"%s\" line=%llu reason=\"%s\"",
-               recording->path, (unsigned long long)recording->line, reason);
+        tf_log(TF_LOG_WARN, "replay_line_skipped", "path=%s line=%llu reason=%s",
+               TF_LOG_TEXT(recording->path), (unsigned long long)recording->line,
+               TF_LOG_TEXT(reason));
     }
 }
 
@@ -237,8 +238,8 @@ static void capture_record(tf_slice_t line, tf_record_t *out)
 static void tell_bad_lines(tf_recording_t *recording)
 {
     if (recording->telling && recording->bad_lines > 0) {
-        tf_log(TF_LOG_WARN, "replay_lines_skipped", "path=\"%s\" total=%llu", recording->path,
-               (unsigned long long)recording->bad_lines);
+        tf_log(TF_LOG_WARN, "replay_lines_skipped", "path=%s total=%llu",
+               TF_LOG_TEXT(recording->path), (unsigned long long)recording->bad_lines);
     }
     recording->telling = false;
 }

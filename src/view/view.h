@@ -20,7 +20,7 @@ typedef struct tf_view {
     char epoch[9];
     bool lost; /* the region's writer is silent: every market is STALE/INGEST_LOST. Set by the owner
                 */
-    int64_t lost_ns;      /* wall clock when that was noticed */
+    int64_t lost_ns;      /* wall clock when that last changed; 0 = never */
     tf_level_t *level[2]; /* image_depth levels each: the book that was read last */
     tf_trade_t *trade;    /* trades_kept: the trades that were read last */
     tf_buf_t name;        /* scratch */

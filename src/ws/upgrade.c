@@ -379,7 +379,8 @@ size_t tf_ws_reject_write(char *out, int http_status)
         const char *headers;
         const char *reason;
     } rejects[] = {
-        {400, "Bad Request", "", "malformed request, or an encoding that is not offered; json (tickfan.v1.json) is"},
+        {400, "Bad Request", "",
+         "malformed request, or an encoding that is not offered; json (tickfan.v1.json) is"},
         {401, "Unauthorized", "WWW-Authenticate: Bearer\r\n", "authentication failed"},
         {403, "Forbidden", "", "not allowed"},
         {404, "Not Found", "", "no such resource"},

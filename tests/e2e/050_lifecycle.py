@@ -10,6 +10,7 @@ import signal
 import threading
 import socket
 import struct
+import time
 import unittest
 
 import kit
@@ -67,8 +68,9 @@ class CommandLine(unittest.TestCase):
     def started_wrongly(self, *arguments):
         """Exit code and last line of a server that must not come up."""
         region = kit.region_name()
-        process = kit.Process("serve", "--region", region, "--listen", "127.0.0.1:0",
-                              "--http", "off", *arguments, region=region)
+        quiet = [word for pair in (("--listen", "127.0.0.1:0"), ("--http", "off"))
+                 for word in pair if pair[0] not in arguments]
+        process = kit.Process("serve", "--region", region, *quiet, *arguments, region=region)
         with process:
             code = process.wait()
         self.assertFalse(os.path.exists(kit.region_path(region)), arguments)
@@ -85,7 +87,7 @@ class CommandLine(unittest.TestCase):
 
     def test_a_recording_that_is_not_there_is_named(self):
         code, text = self.started_wrongly("--venue", "replay:coinbase:/nowhere/file.ndjson")
-        self.assertEqual(code, 1)
+        self.assertEqual(code, 2)
         self.assertIn("/nowhere/file.ndjson", text)
         self.assertIn("No such file", text)
 
@@ -293,6 +295,29 @@ class Http(unittest.TestCase):
             self.assertEqual(self.server.metric("connections"), 1)
             self.assertGreaterEqual(self.server.metric("requests_total"), 1)
         self.assertGreater(self.server.metric("published_books_total", thread="ingest"), 0)
+
+    def test_counters_are_shown_of_the_threads_that_move_them(self):
+        values = self.server.metrics()
+        for name, thread, shown in (("connections", "ingest", False),
+                                    ("connections", "fanout-0", True),
+                                    ("published_books_total", "ingest", True),
+                                    ("published_books_total", "fanout-0", False),
+                                    ("bell_guests", "bells", True),
+                                    ("memory_refused_total", "ingest", True),
+                                    ("memory_refused_total", "fanout-0", True),
+                                    ("memory_refused_total", "bells", False)):
+            series = 'tickfan_%s{thread="%s"}' % (name, thread)
+            self.assertEqual(series in values, shown, series)
+
+    def test_the_process_has_the_usual_figures(self):
+        values = self.server.metrics()
+        with open("/proc/%d/limits" % self.server.pid, encoding="ascii") as file:
+            soft = re.search(r"Max open files +(\d+)", file.read()).group(1)
+        self.assertEqual(values["process_max_fds"], int(soft))
+        self.assertGreater(values["process_open_fds"], 5)
+        self.assertGreater(values["process_resident_memory_bytes"], 1e6)
+        self.assertGreater(values["process_cpu_seconds_total"], 0)
+        self.assertLess(abs(values["process_start_time_seconds"] - time.time()), 600)
 
     def test_a_closed_connection_is_counted_with_its_reason(self):
         with RawClient(self.server.port()) as client:

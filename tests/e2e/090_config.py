@@ -63,20 +63,18 @@ class Check(unittest.TestCase):
         path = written("c.yaml", 'ping_ms: 1\nstall_ms: 1\nlinger_ms: 1\nvenue: ["sim:seed=1"]\n')
         text, values = self.effective(
             "--config", path, "--ping-ms", "3", TICKFAN_PING_MS="2", TICKFAN_STALL_MS="2",
-            TICKFAN_VENUE="sim:seed=2; sim:seed=3")
+            TICKFAN_VENUE="sim:seed=2; coinbase:BTC-USD")
         self.assertEqual((values["ping_ms"], values["stall_ms"], values["linger_ms"]), (3, 2, 1))
-        self.assertEqual(values["venue"], ["sim:seed=2", "sim:seed=3"])
+        self.assertEqual(values["venue"], ["sim:seed=2", "coinbase:BTC-USD"])
         for line in ("ping_ms: 3  # --ping-ms", "stall_ms: 2  # TICKFAN_STALL_MS",
-                     "linger_ms: 1  # %s:3" % path, '  - "sim:seed=3"  # TICKFAN_VENUE'):
+                     "linger_ms: 1  # %s:3" % path, '  - "coinbase:BTC-USD"  # TICKFAN_VENUE'):
             self.assertIn(line, text.splitlines())
 
     def test_what_is_printed_can_be_read_back(self):
-        _, values = self.effective("--http", "off", "--venue", "sim:seed=1", "--venue",
-                                   'replay:coinbase:/a "b"\\c\u00e9', "--region", "1",
-                                   "--listen", "[::1]:1")
-        text, _ = self.effective("--http", "off", "--venue", "sim:seed=1", "--venue",
-                                 'replay:coinbase:/a "b"\\c\u00e9', "--region", "1",
-                                 "--listen", "[::1]:1")
+        capture = written('a "b"\\c\u00e9', "")
+        arguments = ("--http", "off", "--venue", "sim:seed=1", "--venue",
+                     "replay:coinbase:" + capture, "--region", "1", "--listen", "[::1]:1")
+        text, values = self.effective(*arguments)
         self.assertEqual(values["http"], "off")
         self.assertEqual(self.effective("--config", written("back.yaml", text))[1], values)
 
@@ -134,6 +132,20 @@ class Mistakes(unittest.TestCase):
         line = self.told("venue:\n  - sim\n  - nowhere:BTC-USD\n")[0]
         self.assertRegex(line, r"^FILE:3: venue: .*nowhere")
 
+    def test_what_cannot_be_together_is_told_with_its_line(self):
+        for text, line in (
+                ("venue:\n  - sim\n  - sim:seed=2\n",
+                 'FILE:3: venue: found "sim:seed=2" after "sim": a venue can be given once'),
+                ("listen: 127.0.0.1:5\nhttp: 0.0.0.0:5\n",
+                 'FILE:2: http: found "0.0.0.0:5", expected another port than listen, which is '
+                 '"127.0.0.1:5"'),
+                ("ping_ms: 90000\n", "FILE:1: ping_ms: found 90000, expected less than "
+                                     "pong_timeout_ms, which is 60000"),
+                ("venue: [sim:instruments=300]\ninstruments_max: 100\n",
+                 'FILE:1: venue: found "sim:instruments=300": instruments=300 and '
+                 "instruments_max is 100: raise it, or lower instruments")):
+            self.assertEqual(self.told(text), [line])
+
     def test_what_is_no_file_is_told(self):
         for path, word in (("/nowhere/t.yaml", "no such file"), ("/", "Is a directory"),
                            ("/dev/zero", "more than 262144 bytes")):
@@ -145,11 +157,15 @@ class Mistakes(unittest.TestCase):
     def test_a_variable_that_means_nothing_is_told(self):
         done = tickfan("check", TICKFAN_BATCHUS="5")
         self.assertEqual((done.returncode, done.stderr), (
-            2, 'environment: found unknown variable "TICKFAN_BATCHUS", expected TICKFAN_BATCH_US?\n'))
+            2, 'environment: found unknown variable "TICKFAN_BATCHUS", expected '
+               "TICKFAN_BATCH_US?\n"))
 
     def test_a_mistake_is_told_before_anything_is_made(self):
         region = kit.region_name()
         for arguments in (["--listen", "9001"], ["--http", "x:1"], ["--venue", "nowhere"],
+                          ["--venue", "coinbase:btc-usd"], ["--venue", "sim:seed=2"],
+                          ["--venue", "replay:coinbase:/nowhere"],
+                          ["--batch-us", "1", "--batch-us", "2"],
                           ["--config", "/nowhere"], ["--log-level", "loud"]):
             done = tickfan("serve", "--region", region, "--venue", "sim", *arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)

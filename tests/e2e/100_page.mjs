@@ -114,6 +114,10 @@ function watchFrames(page, span_ms) {
   }), span_ms);
 }
 
+// Texts that are cut short among the cells that the selector finds.
+const cutShort = (page, selector) => page.locator(selector).evaluateAll((cells) =>
+  cells.filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent));
+
 async function aDeskShowsALiveMarket() {
   const page = await open(DESK);
   await is(page, "live");
@@ -130,6 +134,8 @@ async function aDeskShowsALiveMarket() {
                              trades);
   await page.waitForFunction(() => /ms|s/.test(document.querySelector("#stat-wire b").textContent));
   assert.match(await page.locator("#verified").textContent(), /^checksums verified: [1-9]/);
+  const cut = await cutShort(page, "#rows .symbol");
+  assert.deepEqual(cut.filter((symbol) => symbol.length <= "DOGE-USD".length), []);
   await shoot(page, "desk-light");
   await fits(page);
   await close(page);
@@ -178,6 +184,9 @@ async function aPhoneShowsTheListOrOneMarket() {
     await is(page, "live");
     assert.equal(await page.locator("#rows").isVisible(), false);
     await page.waitForFunction(() => document.querySelector("#ladder .bid .px").textContent !== "");
+    await page.waitForFunction(() => /\d/.test(document.querySelector(
+      "#figures div:last-child dd").textContent));
+    assert.deepEqual(await cutShort(page, "#figures dd"), []);
     await fits(page);
     await shoot(page, `${name}-market-${scheme}`);
     await page.locator(".back").click();
@@ -276,12 +285,30 @@ async function aLostServerIsSaidAndItsReturnNoticed() {
   }
 }
 
+async function aServerWithoutClientsSaysSoOnce() {
+  const page = await open(DESK);
+  await is(page, "live");
+  let asked = 0;
+  await page.route("**/v1/config", (route) => {
+    asked += 1;
+    return route.fulfill({ json: { ws: null } });
+  });
+  await page.reload();
+  await linkIs(page, "unserved");
+  assert.equal(await page.locator("#notice-text").textContent(),
+               "This process serves no clients.");
+  await page.waitForTimeout(1500); // longer than a first wait
+  assert.equal(asked, 1);
+  await close(page);
+}
+
 mkdirSync(screenshots, { recursive: true });
 let failed = false;
 try {
   for (const check of [aDeskShowsALiveMarket, findingAndChoosing, aPhoneShowsTheListOrOneMarket,
                        aStaleMarketIsNotShownAsLive, onlyWhatIsInSightIsSubscribed,
-                       aHiddenPageAsksForNothing, aWrongChecksumIsSeenAndMended,
+                       aHiddenPageAsksForNothing, aServerWithoutClientsSaysSoOnce,
+                       aWrongChecksumIsSeenAndMended,
                        aLostServerIsSaidAndItsReturnNoticed]) {
     const start = Date.now();
     await check().catch((error) => {

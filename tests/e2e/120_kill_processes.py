@@ -10,8 +10,10 @@ import unittest
 import kit
 from client import Client
 
-ROUNDS = 10
-ROUNDS_SLOW = 200
+DEATHS = 5  # of each of the two
+DEATHS_SLOW = 200
+WRITERS = 3  # die under one and the same fanout
+WRITERS_SLOW = 30
 CLIENTS = 5
 THREADS = 2
 EARLY = 0.25  # of the starts are killed again before they are through
@@ -23,9 +25,12 @@ SIM = ("--venue", "sim:seed=%d,instruments=4,updates_per_s=200,trades_per_s=40",
 
 SYMBOLS = ["BTC-USD", "ETH-USD"]
 CHANNELS = ["book.sim.%s.10.raw", "book.sim.%s.200.100ms", "trades.sim.%s.raw", "bbo.sim.%s.raw",
-            "ticker.sim.%s.100ms"]
+            "ticker.sim.%s.100ms", "book.sim.%s.full.100ms"]
+VENUE_CHANNELS = ["instruments.sim", "status.sim"]
 
 RSS_SLACK_KIB = 16 * 1024
+# AddressSanitizer keeps up to 256 MiB of what was freed, which would look like growth.
+SANITIZER = "quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
 FDS_SLACK = 4
 
 
@@ -41,6 +46,7 @@ class Watcher(Client):
     def __init__(self):
         super().__init__()
         self.names = [channel % symbol for symbol in SYMBOLS for channel in CHANNELS]
+        self.names += VENUE_CHANNELS
 
     async def enter(self, url):
         await self.connect(url)
@@ -200,27 +206,74 @@ class Killed(unittest.TestCase):
             self.assertLessEqual(process.fds(), fds + FDS_SLACK)
             self.assertLessEqual(resident_kib(process.pid), kib + RSS_SLACK_KIB)
 
-    async def rounds(self, count):
+    async def begin(self):
         await self.start_fanout()
         await self.start_ingest()
         await self.come()
         await self.all_live()
-        for _ in range(count):
-            await asyncio.sleep(self.random.random() * 0.2)
-            await self.random.choice([self.ingest_dies, self.ingest_dies, self.fanout_dies,
-                                      self.both_die])()
-            await asyncio.wait_for(self.settled(), SETTLE_S)
-            self.check_leaks()
+        await asyncio.wait_for(self.settled(), SETTLE_S)
+
+    async def leave(self):
         for watcher in self.watchers:
             await watcher.close()
 
-    def test_clients_are_told_the_truth_through_every_death(self):
-        asyncio.run(self.rounds(ROUNDS_SLOW if kit.slow else ROUNDS))
+    def next_death(self, count):
+        """None when each has died so often."""
+        left = {name for name in ("ingest", "fanout") if self.kills[name] < count}
+        if not left:
+            return None
+        if left == {"ingest"}:
+            return self.ingest_dies
+        if left == {"fanout"}:
+            return self.fanout_dies
+        return self.random.choice([self.ingest_dies, self.fanout_dies, self.both_die])
+
+    async def deaths(self, count):
+        await self.begin()
+        while (death := self.next_death(count)) is not None:
+            await asyncio.sleep(self.random.random() * 0.2)
+            await death()
+            await asyncio.wait_for(self.settled(), SETTLE_S)
+            self.check_leaks()
+        await self.leave()
+
+    async def fds_at_most(self, count):
+        """HTTP's connections of a moment ago are given the time to go."""
+        while self.fanout.fds() > count:
+            await asyncio.sleep(0.01)
+
+    async def writers(self, count):
+        """From the first death on, not a descriptor more, and no growth from one to the next."""
+        await self.begin()
+        fds = kib = None
+        for _ in range(count):
+            await asyncio.sleep(self.random.random() * 0.2)
+            await self.ingest_dies()
+            await asyncio.wait_for(self.settled(), SETTLE_S)
+            if fds is None:
+                await asyncio.sleep(0.1)  # for the number to be the lasting one
+                fds, kib = self.fanout.fds(), resident_kib(self.fanout.pid)
+            await asyncio.wait_for(self.fds_at_most(fds), SETTLE_S)
+        print("resident: %d KiB, then %d KiB" % (kib, resident_kib(self.fanout.pid)), flush=True)
+        self.assertLessEqual(resident_kib(self.fanout.pid), kib + RSS_SLACK_KIB)
+        await self.leave()
+
+    def end_in_order(self):
         print("killed: %s" % self.kills, flush=True)
         for process in (self.fanout, self.ingest):
             self.assertEqual(process.terminate()[0], 0)
         self.assertEqual(self.left_in_shm(), {".lock"})
 
+    def test_clients_are_told_the_truth_through_every_death(self):
+        asyncio.run(self.deaths(DEATHS_SLOW if kit.slow else DEATHS))
+        self.end_in_order()
+
+    def test_one_fanout_outlives_many_writers(self):
+        asyncio.run(self.writers(WRITERS_SLOW if kit.slow else WRITERS))
+        self.assertEqual(self.kills["fanout"], 0)
+        self.end_in_order()
+
 
 if __name__ == "__main__":
+    os.environ["ASAN_OPTIONS"] = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), SANITIZER]))
     kit.main()

@@ -197,6 +197,44 @@ class Bodies(unittest.TestCase):
             self.assertNotEqual(after["epoch"], before["epoch"])
             self.assertEqual(server.metric("venue_link_up", venue="sim"), 1)
 
+    def test_after_a_proper_stop_the_last_data_are_there_and_stale(self):
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(kit.ingest(*SIM))
+            first.find("event=ready", first.stderr)
+            server = stack.enter_context(kit.Process(
+                "fanout", "--region", first.region, "--listen", "127.0.0.1:0",
+                "--http", "127.0.0.1:0", "--lost-ms", "2000"))
+            path = "/v1/book/sim/BTC-USD"
+            while server.metric("ready") != 1 or server.get(path)[0] != 200:
+                time.sleep(0.02)
+            self.assertEqual(server.metric("region_up"), 1)
+            self.assertEqual(first.terminate()[0], 0)
+            status, body = get_json(server, path)
+            self.assertEqual((status, body["state"], body["reason"]),
+                             (200, "stale", "ingest_lost"))
+            values = server.metrics()
+            self.assertEqual((values["tickfan_region_up"], values["tickfan_ready"]), (0, 0))
+            self.assertEqual(values['tickfan_markets{venue="sim",state="stale"}'], 3)
+            self.assertEqual(values['tickfan_venue_link_up{venue="sim"}'], 0)
+            self.assertIn("tickfan_region_heartbeat_age_seconds", values)
+            second = stack.enter_context(kit.ingest(*SIM, region=first.region))
+            second.find("event=ready", second.stderr)
+            deadline = time.monotonic() + kit.WAIT_S
+            while server.metric("ready") != 1:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.02)
+            self.assertEqual(server.metric("region_up"), 1)
+
+    def test_without_a_region_metrics_say_that_it_is_not_up(self):
+        region = kit.region_name()
+        with kit.Process("fanout", "--region", region, "--listen", "127.0.0.1:0",
+                         "--http", "127.0.0.1:0", region=region) as server:
+            values = server.metrics()
+            self.assertEqual((values["tickfan_region_up"], values["tickfan_ready"]), (0, 0))
+            status, body = get_json(server, "/v1/status")
+            self.assertEqual((status, body["error"]["code"]), (503, -32603))
+            self.assertIn("no region", body["error"]["message"])
+
 
 class Requests(unittest.TestCase):
     @classmethod

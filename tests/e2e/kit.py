@@ -234,8 +234,8 @@ def serve(*arguments, region=None):
 
 def ingest(*arguments, region=None):
     region = region or region_name()
-    return Process("ingest", "--region", region, "--http", "off", *PATIENT, *arguments,
-                   region=region)
+    http = () if "--http" in arguments else ("--http", "off")
+    return Process("ingest", "--region", region, *http, *PATIENT, *arguments, region=region)
 
 
 def fanout(*arguments, region=None):

@@ -5,7 +5,7 @@ import { Bar } from "./bar.js";
 import { Client } from "./client.js";
 import { conditionOf } from "./condition.js";
 import { byId, redraw, setText } from "./dom.js";
-import { endpoint, readConfig } from "./endpoint.js";
+import { endpoint, NoClients, readConfig } from "./endpoint.js";
 import { Head } from "./head.js";
 import { Ladder } from "./ladder.js";
 import { ClockOffset, Samples } from "./latency.js";
@@ -240,6 +240,8 @@ async function find() {
     last_ws = endpoint(config.ws, location.hostname);
     setText(byId("version"), config.version ?? "");
   } catch (error) {
+    if (error instanceof NoClients)
+      throw error;
     if (last_ws === null)
       throw new Error(`the server does not say where its WebSocket is (${error.message})`);
   }

@@ -25,11 +25,12 @@ export class Bar {
     const { phase, detail, wait_ms, told_at } = this.link();
     const seconds = Math.max(1, Math.ceil(wait_ms / 1000));
     const text = { open: "Connected", waiting: `Reconnecting in ${seconds} s`,
-                   stopped: "Disconnected" }[phase] ?? "Connecting";
+                   stopped: "Disconnected", unserved: "No clients here" }[phase] ?? "Connecting";
     setData(document.body, "link", phase);
     setText(byId("link-text"), text);
     byId("notice").hidden = detail === "";
-    setText(byId("notice-text"), detail === "" ? "" : `No connection: ${detail}.${told_at}`);
+    const lost = detail === "" ? "" : `No connection: ${detail}.${told_at}`;
+    setText(byId("notice-text"), phase === "unserved" ? `${detail}.` : lost);
     this.#measured();
   }
 

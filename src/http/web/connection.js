@@ -26,11 +26,12 @@ export function backoff(attempt, random) {
 }
 
 export class Connection {
-  // find: async, the URL. open: makes a WebSocket. clock: {now_ms(), wall_us()}. on: {status(),
-  // open(), notification(method, params, at_us), probe(t0, t1, us_in, us_out)}. random: of [0, 1).
+  // find: async, the URL; an error that has `final` set ends all tries. open: makes a WebSocket.
+  // clock: {now_ms(), wall_us()}. on: {status(), open(), notification(method, params, at_us),
+  // probe(t0, t1, us_in, us_out)}. random: of [0, 1).
   constructor({ find, open, clock, on, random = Math.random }) {
     Object.assign(this, { find, open, clock, on, random });
-    this.phase = "idle"; // idle connecting open waiting stopped
+    this.phase = "idle"; // idle connecting open waiting stopped unserved
     this.detail = ""; // why it is waiting or stopped
     this.retry_at_ms = null;
     this.attempt = 0;
@@ -50,7 +51,7 @@ export class Connection {
     this.#become("connecting", "");
     this.timer = setTimeout(() => this.#lost(round, 0, "no answer"), CONNECT_MS_MAX);
     this.find().then((url) => this.#dial(round, url),
-                     (error) => this.#lost(round, 0, error.message));
+                     (error) => this.#unfound(round, error));
   }
 
   // done(error, reply): error is {code, message, retryable}, else null; the reply has result, us_in
@@ -104,6 +105,16 @@ export class Connection {
       this.timer = setTimeout(() => this.#ping(round, Math.max(0, quick - 1)),
                               quick > 0 ? PROBE_EVERY_MS : PING_EVERY_MS);
     });
+  }
+
+  #unfound(round, error) {
+    if (!error.final) {
+      this.#lost(round, 0, error.message);
+    } else if (round === this.round) {
+      clearTimeout(this.timer);
+      this.round += 1;
+      this.#become("unserved", error.message);
+    }
   }
 
   #lost(round, code, why) {

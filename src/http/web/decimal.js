@@ -46,6 +46,16 @@ function divide(n, d) {
   return n < 0n ? -((-n * 2n + d) / (d * 2n)) : (n * 2n + d) / (d * 2n);
 }
 
+// To that many significant figures at least: all of the whole part, and of the decimals what is
+// then left. For a quick look; nothing is reckoned with it.
+export function rounded(text, figures) {
+  const [, whole, decimals = ""] = /^-?(\d+)(?:\.(\d+))?$/.exec(text);
+  const zeros = /^0*/.exec(decimals)[0].length;
+  const wanted = whole === "0" ? zeros + figures : Math.max(0, figures - whole.length);
+  const dp = Math.min(wanted, decimals.length);
+  return format(divide(scaled(text), 10n ** BigInt(decimals.length - dp)), dp);
+}
+
 // By how much `to` is above `from`: text in per cent with a sign, "+1.25"; null from zero or below.
 export function percent(from, to) {
   const dp = Math.max(places(from), places(to));

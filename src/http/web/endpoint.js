@@ -13,6 +13,14 @@ export function endpoint(ws, page_host) {
   return url.href;
 }
 
+// Final: to ask again would not help.
+export class NoClients extends Error {
+  constructor() {
+    super("This process serves no clients");
+    this.final = true;
+  }
+}
+
 export async function readConfig(fetch, timeout_ms) {
   const response = await fetch("v1/config", {
     cache: "no-store",
@@ -21,6 +29,8 @@ export async function readConfig(fetch, timeout_ms) {
   if (!response.ok)
     throw new Error(`GET /v1/config: status ${response.status}`);
   const config = await response.json();
+  if (config.ws === null)
+    throw new NoClients();
   if (typeof config.ws !== "string")
     throw new Error("GET /v1/config names no WebSocket");
   return config;

@@ -1,11 +1,12 @@
 // The head of the selected market: price, condition with the age of the data, and the figures.
 
 import { age } from "./condition.js";
-import { compare, percent, subtract } from "./decimal.js";
+import { compare, percent, rounded, subtract } from "./decimal.js";
 import { byId, flash, setClass, setData, setText } from "./dom.js";
 import { direction } from "./list.js";
 
 const NONE = "\u2013";
+const VOLUME_FIGURES = 6; // has room on a phone
 
 // Bid and ask are those of the ladder, so that the two never differ, and the rest is the ticker's.
 function figuresOf(ticker, book) {
@@ -13,7 +14,7 @@ function figuresOf(ticker, book) {
   const ask = book?.asks.levels[0]?.px ?? ticker?.ask;
   const spread = bid && ask ? subtract(ask, bid) : NONE;
   return [bid ?? NONE, ask ?? NONE, spread, ticker?.h24 ?? NONE, ticker?.l24 ?? NONE,
-          ticker?.v24 ?? NONE];
+          ticker?.v24 ? rounded(ticker.v24, VOLUME_FIGURES) : NONE];
 }
 
 export class Head {
@@ -50,6 +51,7 @@ export class Head {
       this.#price(px, ticker?.o24, seen.condition.kind === "live");
     if (ticker !== null || book !== null)
       figuresOf(ticker, book).forEach((text, i) => setText(this.figures[i], text));
+    this.figures.at(-1).title = ticker?.v24 ?? "";
   }
 
   // What only counts up: a few times a second is enough, and calmer.

@@ -222,9 +222,11 @@ static void subscribed_reply(client_t *client, const pending_t *asked, const jso
             held_begin(client->judge, held_new(client, name), entry);
     }
     for (size_t i = 0; i < json_array_size(failed); i++) {
-        json_int_t code = json_integer_value(json_object_get(json_array_get(failed, i), "code"));
-        bool known =
-            code == 2002 || code == 2003 || code == 2005 || (code == -32603 && client->oom);
+        const json_t *entry = json_array_get(failed, i);
+        json_int_t code = json_integer_value(json_object_get(entry, "code"));
+        bool held = client_held(client, field_text(client->judge, entry, "channel")) != NULL;
+        bool known = (!held && (code == 2002 || code == 2003 || code == 2005)) ||
+                     (code == -32603 && client->oom);
         if (!known)
             broken(client, "a subscription failed for no reason", result);
         client->judge->tally.errors++;
@@ -233,12 +235,19 @@ static void subscribed_reply(client_t *client, const pending_t *asked, const jso
 
 static void unsubscribed_reply(client_t *client, const json_t *result)
 {
+    const judge_t *judge = client->judge;
     const json_t *list = json_object_get(result, "unsubscribed");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *name = json_string_value(json_array_get(list, i));
         held_t *held = name != NULL ? client_held(client, name) : NULL;
         if (held != NULL)
             held->active = false;
+    }
+    const json_t *failed = json_object_get(result, "failed");
+    for (size_t i = 0; i < json_array_size(failed); i++) {
+        const json_t *entry = json_array_get(failed, i);
+        if (client_held(client, field_text(judge, entry, "channel")) != NULL)
+            broken(client, "can't end what it has", result);
     }
 }
 
@@ -296,6 +305,7 @@ static void reply(client_t *client, const json_t *message)
     client->pending_count--;
     memmove(client->pending, client->pending + 1, client->pending_count * sizeof asked);
     client->judge->tally.replies++;
+    client->us_in = field_uint(client->judge, message, "us_in");
     if (error != NULL) {
         json_int_t code = json_integer_value(json_object_get(error, "code"));
         bool fine = asked.ask == ASK_SNAPSHOT && (code == 4003 || code == 2003 || code == 2002);

@@ -45,6 +45,7 @@ typedef struct client {
     uint32_t pending_count;
     uint64_t id_next;
     uint64_t ping_sent, pong_got;     /* numbers in the payload */
+    uint64_t us_in;                   /* of the last reply */
     uint64_t messages;                /* of subscriptions, since the last heartbeat */
     int64_t beat_ms;                  /* how often it has them; 0 = never */
     int64_t beat_ns;                  /* when the last one came, or when it asked for them */

@@ -84,7 +84,8 @@ _Noreturn void violation(const judge_t *judge, const char *name, const char *wha
 void demand(const judge_t *judge, bool fine, const held_t *held, const char *what,
             const json_t *message);
 
-/* `unsubscribed`: the market must have been delisted while it was in the state told last. */
+/* `unsubscribed`: the market must have been delisted while it was in the state told last, and no
+ * trade before that may be missing unsaid. */
 void held_ended(judge_t *judge, const held_t *held, const json_t *params);
 
 /* ---- fanout_list.c: venues' channels ---- */

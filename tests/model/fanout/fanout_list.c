@@ -191,13 +191,18 @@ void held_ended(judge_t *judge, const held_t *held, const json_t *params)
            params);
     demand(judge, !kind_of_venue(held->kind), held, "a venue can't be delisted", params);
     for (uint32_t e = 0; e < MARKET_EPOCHS_KEPT; e++) {
-        const listings_t *venue = &judge->world->epoch[e].venue[market_venue(held->which)];
+        const epoch_t *epoch = &judge->world->epoch[e];
+        const listings_t *venue = &epoch->venue[market_venue(held->which)];
+        bool listed = held->kind == KIND_TRADES && held->have &&
+                      strcmp(epoch->text, held->epoch) == 0; /* trade by trade */
         for (uint64_t i = 1; i < venue->count; i++) {
             const listing_t *listing = &venue->at[i];
             if (listing->which == held->which && listing->status == TF_INSTRUMENT_DELISTED &&
-                (any || memcmp(&listing->told, &held->told, sizeof held->told) == 0))
+                (any || memcmp(&listing->told, &held->told, sizeof held->told) == 0) &&
+                (!listed || held->seq >= listing->trades))
                 return;
         }
     }
-    violation(judge, held->name, "ended and not delisted, or its last state was not told", params);
+    violation(judge, held->name,
+              "ended and not delisted, or its last state or trades were not told", params);
 }

@@ -90,6 +90,7 @@ static void listing_note(world_t *world, const market_t *market)
 {
     uint32_t which = (uint32_t)(market - world_epoch(world)->market);
     listings_t *venue = &world_epoch(world)->venue[market_venue(which)];
+    uint64_t trades = market->trades.count > 0 ? market->trades.count - 1 : 0;
     if (venue->count == 0)
         venue->count = 1;
     venue->at = grown(venue->at, &venue->room, venue->count, sizeof *venue->at);
@@ -98,7 +99,8 @@ static void listing_note(world_t *world, const market_t *market)
                                             .since_us = market->since_us,
                                             .status = market->status,
                                             .px_dp = market->px_dp,
-                                            .sz_dp = market->sz_dp};
+                                            .sz_dp = market->sz_dp,
+                                            .trades = trades};
 }
 
 const listing_t *market_listing(const epoch_t *epoch, uint32_t which, uint64_t version)

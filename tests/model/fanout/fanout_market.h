@@ -60,6 +60,7 @@ typedef struct listing {
     int64_t since_us;
     uint8_t status; /* tf_instrument_status_t */
     uint8_t px_dp, sz_dp;
+    uint64_t trades; /* the last one's number */
 } listing_t;
 
 /* A venue in one epoch. The n-th publication is version n of its channels. */

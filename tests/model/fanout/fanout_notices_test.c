@@ -8,6 +8,7 @@
 #include "fanout/fanout.h"
 #include "fanout_client.h"
 #include "market/instrument.h"
+#include "region/writer.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 enum { CLIENTS = 8, STEP_MS = 10, BEAT_MS = 1000, SWEEP_MS = 250 };
 
 static const char channel_bbo[] = "bbo.sim.BTC-USD.raw";
+static const char channel_trades[] = "trades.sim.BTC-USD.raw";
 static const char channel_book[] = "book.sim.BTC-USD.10.raw";
 
 typedef struct rig {
@@ -31,6 +33,7 @@ typedef struct rig {
     tf_bell_t bell;
     _Atomic bool published; /* by another thread, which before has looked at the bell */
     bool bell_was_up;
+    int64_t wake_in_ns; /* as the last step said */
 } rig_t;
 
 static void step(rig_t *rig)
@@ -39,9 +42,10 @@ static void step(rig_t *rig)
     int64_t wake_in_ns;
     world->mono_ns += STEP_MS * TF_NS_PER_MS;
     world->wall_ns += STEP_MS * TF_NS_PER_MS;
-    if (world->region != NULL)
+    if (world->region != NULL && !world->silent)
         tf_region_heartbeat(world->region, world->mono_ns);
     (void)tf_fanout_step(rig->fanout, world->mono_ns, world->wall_ns, &wake_in_ns);
+    rig->wake_in_ns = wake_in_ns;
     tf_fanout_sleep(rig->fanout, 0);
     for (uint32_t i = 0; i < CLIENTS; i++) {
         if (rig->client[i].state == CLIENT_FREE)
@@ -72,6 +76,13 @@ static void subscribe(client_t *client, const char *channel)
     char params[128];
     (void)snprintf(params, sizeof params, "{\"channels\":[\"%s\"]}", channel);
     ask(client, ASK_SUBSCRIBE, "subscribe", params);
+}
+
+static void unsubscribe(client_t *client, const char *channel)
+{
+    char params[128];
+    (void)snprintf(params, sizeof params, "{\"channels\":[\"%s\"]}", channel);
+    ask(client, ASK_UNSUBSCRIBE, "unsubscribe", params);
 }
 
 static market_t *market(rig_t *rig)
@@ -327,6 +338,113 @@ static void a_delisted_market_ends_its_subscriptions(void **state)
     rig_free(rig);
 }
 
+/* Who is full can't be given the trades it missed any more, but is told how many they were. */
+static void a_delisted_market_leaves_no_trade_unsaid(void **state)
+{
+    (void)state;
+    rig_t *rig = rig_new(0, 0);
+    subscribe(&rig->client[1], channel_trades);
+    steps(rig, 20);
+    stall(rig, 1, 0);
+    const trades_truth_t *trades = &market(rig)->trades;
+    uint64_t before = trades->count;
+    while (trades->count < before + 3)
+        market_act(&rig->world);
+    step(rig);
+    delist(rig);
+    steps(rig, 50);
+    uint64_t missed = trades->count - before;
+    read_again(rig, 1);
+    steps(rig, 50);
+    assert_null(client_held(&rig->client[1], channel_trades)); /* the judge counts them as well */
+    assert_int_equal(rig->judge.tally.gaps_server, 1);
+    assert_int_equal(rig->judge.tally.trades_lost, missed);
+    assert_int_equal(tf_stats_get(rig->stats, TF_STAT_trades_lost_total), missed);
+    rig_free(rig);
+}
+
+/* ---- new epochs ---- */
+
+static void a_market_that_is_missing_can_be_left(void **state)
+{
+    (void)state;
+    rig_t *rig = rig_new(0, 0);
+    client_t *client = &rig->client[2];
+    world_writer_start(&rig->world);
+    steps(rig, 50);
+    subscribe(client, channel_bbo);
+    steps(rig, 20);
+    assert_int_equal(rig->judge.tally.errors, 0); /* to subscribe twice is none */
+    unsubscribe(client, channel_bbo);
+    steps(rig, 20);
+    assert_null(client_held(client, channel_bbo));
+    assert_int_equal(tf_stats_get(rig->stats, TF_STAT_subscriptions), CLIENTS - 1);
+    subscribe(client, channel_bbo);
+    steps(rig, 20);
+    assert_int_equal(rig->judge.tally.errors, 1);
+    market_add(&rig->world, 0);
+    steps(rig, 50);
+    held_settled(&rig->judge, client_held(&rig->client[3], channel_bbo));
+    rig_free(rig);
+}
+
+/* Numbers of generations are eight bits: after 256 epochs one comes again. */
+static void who_is_full_for_256_epochs_is_told_of_the_newest(void **state)
+{
+    (void)state;
+    enum { EPOCHS = 256 };
+    rig_t *rig = rig_new(0, 0);
+    world_writer_start(&rig->world);
+    market_add(&rig->world, 0); /* in the scale that the last one will have, too */
+    steps(rig, 50);
+    stall(rig, 0, 0);
+    for (int i = 0; i < EPOCHS - 1; i++) {
+        world_writer_start(&rig->world);
+        step(rig);
+        step(rig);
+    }
+    world_writer_start(&rig->world);
+    market_add(&rig->world, 0);
+    steps(rig, 50);
+    assert_int_equal(tf_stats_get(rig->stats, TF_STAT_epoch_changes_total), 1 + EPOCHS);
+    read_again(rig, 0);
+    steps(rig, 50);
+    held_settled(&rig->judge, client_held(&rig->client[0], channel_bbo));
+    rig_free(rig);
+}
+
+/* There is nothing to read before a new writer comes, so there is no hurry to look; and what can't
+ * be read is not taken for what never was. */
+static void a_market_that_a_dead_writer_left_half_written_keeps_nobody_awake(void **state)
+{
+    (void)state;
+    rig_t *rig = rig_new(0, 0);
+    client_t *client = &rig->client[5];
+    subscribe(client, channel_book);
+    steps(rig, 20);
+    world_writer_start(&rig->world);
+    market_add(&rig->world, 0);
+    tf_region_book_begin(rig->world.region, market(rig)->index);
+    steps(rig, 20);
+    tf_image_head_t *head = &tf_writer_instrument(rig->world.region, market(rig)->index)->head;
+    tf_image_lock(head);
+    rig->world.silent = true;
+    steps(rig, 1500);
+    for (int i = 0; i < 50; i++) {
+        step(rig);
+        assert_true(rig->wake_in_ns > TF_NS_PER_MS);
+    }
+    client->oom = true; /* an error within is in order, and no other */
+    ask(client, ASK_INSTRUMENTS, "get_instruments", "{}");
+    steps(rig, 20);
+    assert_int_equal(client->pending_count, 0);
+    assert_int_equal(rig->judge.tally.errors, 1);
+    tf_image_unlock(head);
+    tf_region_book_commit(rig->world.region, &market(rig)->bbo, (tf_stamp_t){0});
+    world_writer_stop(&rig->world);
+    rig_free(rig);
+}
+
 /* ---- all of a connection's ---- */
 
 static void unsubscribe_all_ends_all_and_lists_nothing(void **state)
@@ -432,6 +550,21 @@ static void spinning_needs_no_bell(void **state)
     rig_free(rig);
 }
 
+/* Between turns: a reply tells when its request came, not when the last turn was. */
+static void a_request_that_comes_while_spinning_is_stamped_with_its_time(void **state)
+{
+    (void)state;
+    rig_t *rig = rig_new(0, TF_NS_PER_S);
+    uint64_t before_us = (uint64_t)(tf_clock_wall_ns(&tf_clock_system) / TF_NS_PER_US);
+    ask(&rig->client[0], ASK_PING, "ping", "{}");
+    tf_fanout_sleep(rig->fanout, TF_NS_PER_S);
+    uint64_t after_us = (uint64_t)(tf_clock_wall_ns(&tf_clock_system) / TF_NS_PER_US);
+    step(rig);
+    assert_int_equal(rig->client[0].pending_count, 0);
+    assert_in_range(rig->client[0].us_in, before_us, after_us);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,10 +575,15 @@ int main(void)
         cmocka_unit_test(who_is_behind_is_not_quiet),
         cmocka_unit_test(heartbeats_do_not_pile_up),
         cmocka_unit_test(a_delisted_market_ends_its_subscriptions),
+        cmocka_unit_test(a_delisted_market_leaves_no_trade_unsaid),
+        cmocka_unit_test(a_market_that_is_missing_can_be_left),
+        cmocka_unit_test(who_is_full_for_256_epochs_is_told_of_the_newest),
+        cmocka_unit_test(a_market_that_a_dead_writer_left_half_written_keeps_nobody_awake),
         cmocka_unit_test(unsubscribe_all_ends_all_and_lists_nothing),
         cmocka_unit_test(nobody_is_always_the_first_or_the_last),
         cmocka_unit_test(ages_of_what_was_sent_are_told),
         cmocka_unit_test(spinning_needs_no_bell),
+        cmocka_unit_test(a_request_that_comes_while_spinning_is_stamped_with_its_time),
     };
     tf_log_level_set(TF_LOG_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,6 +124,8 @@ static void nonsense_is_named(void **state)
     bad("serve --image-depth 65537", "from 1 to 65536");
     bad("serve --image-depth 5x", "5x");
     bad("serve --image-depth -5", "-5");
+    bad("serve --batch-us 1 --batch-us=2", "--batch-us: found a second time, expected once");
+    bad("serve --config none --config none", "--config: found a second time");
     bad("serve --image-depth 99999999999999999999", "whole number");
 }
 
@@ -158,6 +160,9 @@ static void help_lists_every_flag_of_the_command_and_no_other(void **state)
     assert_non_null(strstr(printed, "--venue"));
     assert_non_null(strstr(printed, "--listen"));
     assert_null(strstr(printed, "--format"));
+    assert_non_null(strstr(printed, "\n  --listen A:P "));
+    assert_non_null(strstr(printed, "\n  --batch-us US "));
+    assert_non_null(strstr(printed, " [0 to 1000000] (default 1000)\n"));
     assert_int_equal(parse("tap --help"), TF_PARSE_DONE);
     assert_non_null(strstr(printed, "--format"));
     assert_null(strstr(printed, "--venue "));

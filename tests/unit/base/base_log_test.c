@@ -97,6 +97,26 @@ static void control_bytes_cannot_forge_a_line(void **state)
     assert_non_null(strstr(line, "text=\"??????????????????????????????? ?\"\n"));
 }
 
+static void quoted_text_cannot_end_its_quotes_or_the_line(void **state)
+{
+    (void)state;
+    capture_begin();
+    tf_log(TF_LOG_ERROR, "reject", "why=%s part=%s",
+           TF_LOG_TEXT("region \"a\\b\": x\n\" level=info event=forged"), TF_LOG_BYTES("abc", 2));
+    assert_non_null(strstr(capture_end(), " why=\"region \\\"a\\\\b\\\": x\\u000a\\\" level=info "
+                                          "event=forged\" part=\"ab\"\n"));
+    char out[TF_LOG_TEXT_BYTES_MAX];
+    assert_string_equal(tf_log_text(out, "", 0), "\"\"");
+    static const char hostile[] = {'x', '"', '\n'};
+    for (size_t i = 0; i < sizeof hostile; i++) { /* cut, and still quoted */
+        char text[2 * TF_LOG_TEXT_BYTES_MAX];
+        memset(text, hostile[i], sizeof text);
+        size_t bytes = strlen(tf_log_text(out, text, sizeof text));
+        assert_in_range(bytes, sizeof out - 16, sizeof out - 1);
+        assert_string_equal(out + bytes - 4, "...\"");
+    }
+}
+
 static void lines_below_the_threshold_are_not_written(void **state)
 {
     (void)state;
@@ -136,6 +156,7 @@ int main(void)
         cmocka_unit_test(other_names_leave_the_level_untouched),
         cmocka_unit_test(a_line_is_logfmt_with_a_utc_stamp),
         cmocka_unit_test(control_bytes_cannot_forge_a_line),
+        cmocka_unit_test(quoted_text_cannot_end_its_quotes_or_the_line),
         cmocka_unit_test(lines_below_the_threshold_are_not_written),
         cmocka_unit_test(a_long_line_is_cut_and_still_ends),
     };

@@ -51,6 +51,24 @@ static tf_message_t bare(void)
     "{\"channel\":\"c\",\"type\":\"update\",\"seq\":7,\"prev\":null,\"te\":null,\"ti\":1,\"tp\":2"
 
 /* What was written is `expected` and is JSON to jansson. Empties the buffer. */
+static void a_market_that_is_missing_has_no_sid(void **state)
+{
+    (void)state;
+    static const char name[] = "bbo.sim.BTC-USD.raw";
+    const tf_subscribed_t entry = {.channel = name,
+                                   .channel_bytes = sizeof name - 1,
+                                   .epoch = "k3f9",
+                                   .no_sid = true,
+                                   .sid = 7,
+                                   .seq = 3};
+    tf_buf_t buf = {0};
+    tf_json_subscribed_entry(&buf, &entry);
+    tf_buf_put(&buf, "", 1);
+    assert_string_equal(buf.data, "{\"channel\":\"bbo.sim.BTC-USD.raw\",\"sid\":null,\"epoch\":"
+                                  "\"k3f9\",\"seq\":3,\"recovered\":null}");
+    tf_buf_fini(&buf);
+}
+
 static void wrote(tf_buf_t *buf, const char *expected)
 {
     /* A seq can be larger than jansson's integers. */
@@ -560,6 +578,7 @@ int main(void)
 {
     t_panic_to_cmocka();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_market_that_is_missing_has_no_sid),
         cmocka_unit_test(book_snapshot_is_the_protocols_example),
         cmocka_unit_test(book_update_is_the_protocols_example),
         cmocka_unit_test(snapshot_of_a_market_that_is_not_live_says_why),

@@ -447,6 +447,22 @@ static void a_reset_stream_loads_again_under_a_new_generation(void **state)
     rig_close(&rig);
 }
 
+/* The memory for its levels comes with the image; the reply to a subscription need not wait. */
+static void a_full_book_tells_its_depth_before_it_is_loaded(void **state)
+{
+    (void)state;
+    rig_t rig;
+    tf_subscribed_t entry;
+    rig_open(&rig, "book.sim.BTC-USD.full.raw");
+    uint32_t depth = (uint32_t)tf_reader_image_depth(rig.t.reader);
+    tf_stream_describe(&rig.stream, &rig.env, &entry);
+    assert_int_equal(entry.depth_max, depth);
+    tf_stream_reset(&rig.stream, rig.index);
+    tf_stream_describe(&rig.stream, &rig.env, &entry);
+    assert_int_equal(entry.depth_max, depth);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +481,7 @@ int main(void)
         cmocka_unit_test(every_failed_allocation_is_survived),
         cmocka_unit_test(a_half_written_entry_of_a_lost_writer_is_told_and_left_alone),
         cmocka_unit_test(a_reset_stream_loads_again_under_a_new_generation),
+        cmocka_unit_test(a_full_book_tells_its_depth_before_it_is_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,9 @@
 #include "unit/http/exposition.h"
 #include "unit/http/server_kit.h"
 
+#include <sys/resource.h>
+#include <time.h>
+
 enum { MANY_THREADS = TF_HTTP_THREADS_MAX };
 
 /* The page, read strictly. The reply must outlive the page. */
@@ -106,7 +109,18 @@ static void draining_comes_before_every_other_reason(void **state)
 
 /* ---- metrics ---- */
 
-static void every_counter_appears_once_per_thread_with_its_value(void **state)
+static void assert_row(const t_exposition_t *page, tf_stat_t stat, const char *thread,
+                       tf_thread_kind_t kind, double value)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text, "tickfan_%s{thread=\"%s\"}", tf_stat_name(stat), thread);
+    if (tf_stat_of(stat, kind))
+        assert_series(page, text, value);
+    else
+        assert_null(t_series(page, text));
+}
+
+static void a_counter_appears_with_its_value_for_each_thread_that_can_move_it(void **state)
 {
     (void)state;
     for (int i = 0; i < TF_STAT_COUNT; i++) {
@@ -116,13 +130,17 @@ static void every_counter_appears_once_per_thread_with_its_value(void **state)
     t_reply_t reply;
     const t_exposition_t *page = page_get(&reply);
     for (int i = 0; i < TF_STAT_COUNT; i++) {
-        char text[128];
-        const char *name = tf_stat_name((tf_stat_t)i);
-        (void)snprintf(text, sizeof text, "tickfan_%s{thread=\"ingest\"}", name);
-        assert_series(page, text, 1000 + i);
-        (void)snprintf(text, sizeof text, "tickfan_%s{thread=\"fanout-0\"}", name);
-        assert_series(page, text, 2000 + i);
+        assert_row(page, (tf_stat_t)i, "ingest", TF_THREAD_INGEST, 1000 + i);
+        assert_row(page, (tf_stat_t)i, "fanout-0", TF_THREAD_FANOUT, 2000 + i);
     }
+    assert_series(page, "tickfan_memory_refused_total{thread=\"ingest\"}",
+                  1000 + TF_STAT_memory_refused_total);
+    assert_series(page, "tickfan_memory_refused_total{thread=\"fanout-0\"}",
+                  2000 + TF_STAT_memory_refused_total);
+    assert_null(t_series(page, "tickfan_connections{thread=\"ingest\"}"));
+    assert_null(t_series(page, "tickfan_venue_frames_total{thread=\"fanout-0\"}"));
+    /* No thread here takes in bells: not even the name is there. */
+    assert_null(strstr(reply.body, "tickfan_bell_guests"));
     t_reply_free(&reply);
 }
 
@@ -134,14 +152,15 @@ a_name_that_ends_with_total_is_a_counter_with_seconds_a_histogram_else_a_gauge(v
     (void)t_region_live(&region, "BTC-USD");
     t_reply_t reply;
     const t_exposition_t *page = page_get(&reply);
-    assert_true(page->families > TF_STAT_COUNT);
+    assert_true(page->families > 64);
     for (size_t i = 0; i < page->families; i++) {
         const char *name = page->family[i];
-        assert_int_equal(strncmp(name, "tickfan_", 8), 0);
+        bool process = strncmp(name, "process_", 8) == 0;
+        assert_true(process || strncmp(name, "tickfan_", 8) == 0);
         bool total = strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0;
         bool seconds = strlen(name) > 8 && strcmp(name + strlen(name) - 8, "_seconds") == 0;
         bool age = strstr(name, "_age_") != NULL;
-        const char *type = total ? "counter" : seconds && !age ? "histogram" : "gauge";
+        const char *type = total ? "counter" : seconds && !age && !process ? "histogram" : "gauge";
         assert_string_equal(page->type[i], type);
     }
     t_reply_free(&reply);
@@ -313,6 +332,63 @@ static void markets_of_a_lost_region_are_stale(void **state)
     t_reply_free(&reply);
 }
 
+static void assert_up(double region_up, double ready)
+{
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_region_up", region_up);
+    assert_series(page, "tickfan_ready", ready);
+    t_reply_free(&reply);
+}
+
+static void whether_the_region_is_up_is_told_whatever_becomes_of_it(void **state)
+{
+    (void)state;
+    assert_up(0, 0);
+    region_up();
+    assert_up(1, 0);
+    (void)t_region_live(&region, "BTC-USD");
+    assert_up(1, 1);
+    tf_region_heartbeat(region.region, mono_now_ns() - lost_ns - TF_NS_PER_S);
+    assert_up(0, 0);
+    tf_region_heartbeat(region.region, mono_now_ns());
+    assert_up(1, 1);
+    tf_http_drain(http);
+    assert_up(1, 0);
+    t_region_close(&region);
+    assert_up(0, 0);
+}
+
+static void a_region_that_was_closed_and_removed_keeps_its_rows_as_stale(void **state)
+{
+    (void)state;
+    region_up();
+    (void)market_of("coinbase", "BTC-USD", TF_STATE_LIVE);
+    assert_link("coinbase", 1);
+    t_region_close(&region);
+    t_reply_t reply;
+    const t_exposition_t *page = page_get(&reply);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"live\"}", 0);
+    assert_series(page, "tickfan_markets{venue=\"coinbase\",state=\"stale\"}", 1);
+    assert_series(page, "tickfan_venue_link_up{venue=\"coinbase\"}", 0);
+    assert_non_null(t_series(page, "tickfan_region_heartbeat_age_seconds"));
+    assert_non_null(strstr(reply.body, "\ntickfan_region_info{"));
+    t_reply_free(&reply);
+}
+
+static void a_region_that_nobody_asked_for_is_remembered(void **state)
+{
+    (void)state;
+    tf_http_stop(http);
+    region_up();
+    (void)market_of("coinbase", "BTC-USD", TF_STATE_LIVE);
+    tf_http_config_t config = config_for("127.0.0.1");
+    start_with(&config);
+    t_expect(port, "/healthz", 200, "ok\n"); /* the thread is past its first look */
+    t_region_close(&region);
+    t_expect(port, "/readyz", 503, "ingest lost: its region is closed\n");
+}
+
 static void more_venues_than_rows_are_counted_as_other(void **state)
 {
     (void)state;
@@ -356,12 +432,21 @@ static void the_process_and_the_region_introduce_themselves(void **state)
     assert_series(page, text, 1);
     assert_series(page, "tickfan_up", 1);
     assert_non_null(strstr(reply.body, "\ntickfan_build_info{version=\""));
-    const double *rss = t_series(page, "tickfan_process_resident_memory_bytes");
+    const double *rss = t_series(page, "process_resident_memory_bytes");
     assert_true(rss != NULL && *rss > 1e6);
     const double *memory = t_series(page, "tickfan_memory_in_use_bytes");
     assert_true(memory != NULL && *memory > 0);
+    const double *cpu = t_series(page, "process_cpu_seconds_total");
+    assert_true(cpu != NULL && *cpu > 0 && *cpu < 1e6);
+    const double *started = t_series(page, "process_start_time_seconds");
+    assert_true(started != NULL && *started <= (double)time(NULL) + 2 &&
+                *started > (double)time(NULL) - 3600);
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_series(page, "process_max_fds", (double)limit.rlim_cur);
+    assert_series(page, "tickfan_instruments_max", 4);
     /* Since then this test's client and the server's end of it were closed, or are about to be. */
-    const double *fds = t_series(page, "tickfan_process_open_fds");
+    const double *fds = t_series(page, "process_open_fds");
     assert_true(fds != NULL && *fds >= 5 && *fds <= (double)fd_count() + 2);
     t_reply_free(&reply);
 }
@@ -383,7 +468,7 @@ static void the_page_is_sound_without_threads_and_without_a_region(void **state)
 static void labels_are_escaped(void **state)
 {
     (void)state;
-    const tf_http_thread_t odd = {"a\"b\\c\nd", &stats[0], NULL};
+    const tf_http_thread_t odd = {"a\"b\\c\nd", TF_THREAD_FANOUT, &stats[0], NULL};
     tf_http_stop(http);
     tf_http_config_t config = config_for("127.0.0.1");
     config.threads = &odd;
@@ -402,7 +487,7 @@ static void a_page_of_many_chunks_reaches_a_client_with_a_small_window(void **st
     static char names[MANY_THREADS][16];
     for (int i = 0; i < MANY_THREADS; i++) {
         (void)snprintf(names[i], sizeof names[i], "fanout-%d", i);
-        threads[i] = (tf_http_thread_t){names[i], &stats[1], closes};
+        threads[i] = (tf_http_thread_t){names[i], TF_THREAD_FANOUT, &stats[1], closes};
     }
     tf_http_stop(http);
     tf_http_config_t config = config_for("127.0.0.1");
@@ -434,7 +519,7 @@ int main(void)
         served(readyz_says_for_how_long_there_was_no_heartbeat),
         served(readyz_says_that_the_region_was_closed_and_finds_its_successor),
         served(draining_comes_before_every_other_reason),
-        served(every_counter_appears_once_per_thread_with_its_value),
+        served(a_counter_appears_with_its_value_for_each_thread_that_can_move_it),
         served(a_name_that_ends_with_total_is_a_counter_with_seconds_a_histogram_else_a_gauge),
         served(delays_are_histograms_of_the_threads_that_have_them),
         served(a_venue_is_up_once_it_was_heard_until_all_of_its_markets_lost_it),
@@ -442,6 +527,9 @@ int main(void)
         served(closes_are_told_by_code_and_reason),
         served(markets_are_counted_by_venue_and_state),
         served(markets_of_a_lost_region_are_stale),
+        served(whether_the_region_is_up_is_told_whatever_becomes_of_it),
+        served(a_region_that_was_closed_and_removed_keeps_its_rows_as_stale),
+        served(a_region_that_nobody_asked_for_is_remembered),
         served(more_venues_than_rows_are_counted_as_other),
         served(a_venue_name_can_not_break_the_page),
         served(the_process_and_the_region_introduce_themselves),

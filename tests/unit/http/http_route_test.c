@@ -87,6 +87,7 @@ static void get(const char *target)
 static json_t *body(void)
 {
     json_error_t error;
+    assert_true(answer.text.bytes > 0 && answer.text.data[answer.text.bytes - 1] == '\n');
     json_t *root = json_loadb(answer.text.data, answer.text.bytes, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL)
         print_error("%s: %.*s\n", error.text, (int)answer.text.bytes, answer.text.data);
@@ -409,6 +410,10 @@ static void without_a_region_there_is_config_and_nothing_else(void **state)
                                    "/v1/status?venue=sim"};
     for (size_t i = 0; i < 3; i++)
         assert_error(targets[i], 503, -32603);
+    json_t *refused = body();
+    assert_string_equal(text_of(json_object_get(refused, "error"), "message"),
+                        "Internal error: there is no region yet");
+    json_decref(refused);
     assert_error("/v1/book/sim/BTC-USD?depth=3", 400, -32602);
     json_t *root = get_json("/v1/config");
     assert_true(json_is_null(json_object_get(root, "epoch")));
@@ -439,6 +444,41 @@ static void while_ingest_is_lost_data_is_stale_and_still_there(void **state)
         assert_null(json_object_get(root, "state"));
         json_decref(root);
     }
+}
+
+static void assert_stale(void)
+{
+    json_t *root = get_json("/v1/book/sim/BTC-USD");
+    assert_string_equal(text_of(root, "state"), "stale");
+    assert_string_equal(text_of(root, "reason"), "ingest_lost");
+    assert_int_equal(json_integer_value(json_object_get(root, "cs")), 1905641782);
+    json_decref(root);
+}
+
+static void a_region_that_is_gone_is_stale_until_another_can_be_read(void **state)
+{
+    (void)state;
+    publish_book();
+    json_decref(get_json("/v1/book/sim/BTC-USD"));
+    tf_region_close(region.region, true);
+    region.region = NULL;
+    assert_stale();
+    /* What stands at the name now is no region. */
+    char path[TF_REGION_PATH_BYTES_MAX];
+    tf_region_path(path, region.name, "");
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    site.watch.lost_ns = 1; /* look at the name at once */
+    assert_stale();
+    assert_stale();
+    assert_int_equal(unlink(path), 0);
+    assert_stale();
+    site.watch.lost_ns = lost_ns;
+    (void)t_region_create(&region);
+    btc = t_region_live(&region, "BTC-USD");
+    json_decref(get_json("/v1/status?venue=sim"));
+    assert_error("/v1/book/sim/BTC-USD", 503, 4003);
 }
 
 static void a_new_epoch_is_followed(void **state)
@@ -554,6 +594,7 @@ int main(void)
         with_region(lists_name_what_there_is_by_venue_or_of_all),
         alone(without_a_region_there_is_config_and_nothing_else),
         with_region(while_ingest_is_lost_data_is_stale_and_still_there),
+        with_region(a_region_that_is_gone_is_stale_until_another_can_be_read),
         with_region(a_new_epoch_is_followed),
         with_region(memory_that_is_short_is_503_or_a_failed_body_and_passes),
         alone(config_tells_where_the_websocket_is),

@@ -29,8 +29,8 @@ static inline int64_t mono_now_ns(void)
 static inline tf_http_config_t config_for(const char *address)
 {
     static tf_http_thread_t threads[2];
-    threads[0] = (tf_http_thread_t){"ingest", &stats[0], NULL};
-    threads[1] = (tf_http_thread_t){"fanout-0", &stats[1], closes};
+    threads[0] = (tf_http_thread_t){"ingest", TF_THREAD_INGEST, &stats[0], NULL};
+    threads[1] = (tf_http_thread_t){"fanout-0", TF_THREAD_FANOUT, &stats[1], closes};
     return (tf_http_config_t){
         .address = address,
         .region = region.name,

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 enum {
@@ -363,6 +364,24 @@ static void another_user_is_refused(void **state)
     }
 }
 
+/* poll(2) fails then, always; a host that took that for "nothing yet" would never look up again. */
+static void a_limit_below_every_descriptor_does_not_keep_the_host_from_stopping(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    raw_guest_t raw = raw_guest_make();
+    rig_until(&rig, &rig.bells, TF_STAT_bell_guests, 1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    say(raw.socket, "?", 1, NULL, 0);
+    rig_until(&rig, &rig.bells, TF_STAT_bell_guests_refused_total, 1); /* it has woken up */
+    tf_region_close(rig.t.region, true);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    raw_guest_end(&raw);
+    rig_create_region(&rig);
+}
+
 int main(void)
 {
 #define HOSTILE(test) cmocka_unit_test_setup_teardown(test, open_host, close_host)
@@ -377,6 +396,7 @@ int main(void)
         HOSTILE(guests_that_leave_at_any_point_free_their_places),
         HOSTILE(the_17th_guest_is_refused_and_has_a_place_later),
         HOSTILE(another_user_is_refused),
+        HOSTILE(a_limit_below_every_descriptor_does_not_keep_the_host_from_stopping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,7 +202,7 @@ static void a_new_file_at_the_name_is_a_new_epoch(void **state)
     t_region_close(&t);
 }
 
-static void the_name_is_looked_at_once_per_timeout(void **state)
+static void a_short_timeout_is_the_period_of_looks_at_the_name(void **state)
 {
     (void)state;
     t_region_t t;
@@ -213,6 +213,24 @@ static void the_name_is_looked_at_once_per_timeout(void **state)
     (void)t_region_create(&t);
     assert_int_equal(tf_reader_health(t.reader, 5999, TIMEOUT_NS), TF_READER_CLOSED);
     assert_int_equal(tf_reader_health(t.reader, 6000, TIMEOUT_NS), TF_READER_NEW_EPOCH);
+    t_region_close(&t);
+}
+
+static void a_new_file_is_found_long_before_a_long_timeout_is_over_again(void **state)
+{
+    (void)state;
+    enum { LONG_NS = 2000000000, LOOK_NS = 50000000 };
+    t_region_t t;
+    t_region_init(&t, "soon");
+    t_region_open(&t);
+    tf_region_heartbeat(t.region, 1);
+    assert_int_equal(tf_reader_health(t.reader, LONG_NS + 1, LONG_NS), TF_READER_ALIVE);
+    int64_t now_ns = LONG_NS + 2;
+    assert_int_equal(tf_reader_health(t.reader, now_ns, LONG_NS), TF_READER_LOST);
+    tf_region_close(t.region, false);
+    (void)t_region_create(&t);
+    assert_int_equal(tf_reader_health(t.reader, now_ns + LOOK_NS - 1, LONG_NS), TF_READER_CLOSED);
+    assert_int_equal(tf_reader_health(t.reader, now_ns + LOOK_NS, LONG_NS), TF_READER_NEW_EPOCH);
     t_region_close(&t);
 }
 
@@ -327,7 +345,8 @@ int main(void)
         cmocka_unit_test(a_silent_writer_is_lost_and_found_again),
         cmocka_unit_test(a_closed_region_can_be_drained),
         cmocka_unit_test(a_new_file_at_the_name_is_a_new_epoch),
-        cmocka_unit_test(the_name_is_looked_at_once_per_timeout),
+        cmocka_unit_test(a_short_timeout_is_the_period_of_looks_at_the_name),
+        cmocka_unit_test(a_new_file_is_found_long_before_a_long_timeout_is_over_again),
         cmocka_unit_test(epochs_are_eight_base_32_digits),
         cmocka_unit_test(every_failed_allocation_is_told_and_leaks_nothing),
         cmocka_unit_test(a_full_shm_is_an_error_and_never_a_sigbus),

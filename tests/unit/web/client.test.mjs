@@ -272,6 +272,22 @@ test("a server that can't be asked where its socket is, is asked again", async (
   assert.equal(bench.socket.url, "ws://found/");
 });
 
+test("a server that serves no clients is asked once", async () => {
+  let tries = 0;
+  const bench = new Bench({ find: async () => {
+    tries += 1;
+    throw Object.assign(new Error("serves no clients"), { final: true });
+  } });
+  bench.client.start();
+  await settle();
+  assert.equal(bench.client.connection.phase, "unserved");
+  assert.equal(bench.client.connection.detail, "serves no clients");
+  bench.time.pass(100000);
+  await settle();
+  assert.equal(tries, 1);
+  assert.equal(bench.client.connection.phase, "unserved");
+});
+
 test("the waits double up to a bound, and are random", () => {
   assert.deepEqual([0, 1, 2, 5, 50].map((attempt) => backoff(attempt, () => 1)),
                    [500, 1000, 2000, 15000, 15000]);

@@ -38,6 +38,15 @@ test("zero is zero at every scale", () => {
     assert.equal(decimal.isZero(text), false);
 });
 
+test("a volume is rounded to its first figures, and its whole part never", () => {
+  const cases = [["1234.56789012", "1234.57"], ["12.5", "12.5"], ["123456789.6", "123456790"],
+                 ["0.00001234567", "0.0000123457"], ["0.00000000", "0.00000000"], ["0", "0"],
+                 ["999999.99", "1000000"], ["9007199254740993.4", "9007199254740993"],
+                 ["0.99999999", "1.000000"]];
+  for (const [text, short] of cases)
+    assert.equal(decimal.rounded(text, 6), short, text);
+});
+
 test("changes are rounded to the nearest hundredth of a per cent, halves away from zero", () => {
   assert.equal(decimal.percent("100", "101.234"), "+1.23");
   assert.equal(decimal.percent("100", "101.235"), "+1.24");

@@ -60,6 +60,8 @@ test("a configuration that can't be read is an error that says so", async () => 
   const good = { ok: true, json: async () => ({ ws: "ws://x/" }) };
   assert.deepEqual(await readConfig(answer(good), 1000), { ws: "ws://x/" });
   await assert.rejects(readConfig(answer({ ok: false, status: 404 }), 1000), /status 404/);
+  const alone = { ok: true, json: async () => ({ ws: null }) };
+  await assert.rejects(readConfig(answer(alone), 1000), { final: true, message: /no clients/ });
   const empty = { ok: true, json: async () => ({}) };
   await assert.rejects(readConfig(answer(empty), 1000), /no WebSocket/);
 });

@@ -183,8 +183,8 @@ metrics() { # the page of the server, into $scratch/metrics
 }
 
 metric() { # metric NAME [THREAD], as the page of the last metrics() has it
-    awk -v name="tickfan_$1" -v thread="${2:-fanout-0}" \
-        '$1 == name || $1 == name "{thread=\"" thread "\"}" { print $2 }' "$scratch/metrics"
+    awk -v process="$1" -v name="tickfan_$1" -v thread="${2:-fanout-0}" \
+        '$1 == process || $1 == name || $1 == name "{thread=\"" thread "\"}" { print $2 }' "$scratch/metrics"
 }
 
 # Connect and ask; returns when all have, with sink_pid.

@@ -294,7 +294,7 @@ int main(int argc, char **argv)
         {"cryptofeed", "cryptofeed/COINBASE_EXCHANGE_202104.jsonl"},
     };
     lws_set_log_level(LLL_ERR, NULL);
-    tf_log_level_set(TF_LOG_WARN); /* else a line for every pass */
+    tf_log_level_set(TF_LOG_ERROR); /* else a line for every pass */
     for (int i = 1; i < argc; i++)
         measure(argv[i], argv[i]);
     if (argc == 1 && t_data_dir() == NULL)

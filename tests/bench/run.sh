@@ -129,6 +129,7 @@ bench_ring() {
     echo "$text"
     row "ring: 64-byte records published, one reader keeping up" least 20 \
         "$(calc %.1f "$(value records_per_s "$(grep ring_publish_64B <<<"$text")") / 1e6")" "M records/s"
+    timeout 60 "$build/tests/bench/region/bell_bench" # a reader of this process, and one of another
 }
 
 bench_normalise() {

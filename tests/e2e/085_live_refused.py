@@ -4,8 +4,12 @@ other venues are served, and it goes on trying, ever more patiently. Command lin
 
 import asyncio
 import os
+import socket
+import ssl
+import threading
 import time
 import unittest
+import warnings
 
 import kit
 from venue import SYMBOL, TIMES, Certificates, Venue, Watcher, live, serve, until
@@ -44,6 +48,18 @@ class NeverOpen(unittest.TestCase):
                 self.assertGreaterEqual(server.metric("venue_tls_failures_total"), 2)
                 venue.tell("certificate", *Certificates.get().good)
                 self.comes_up(server)
+
+    def test_an_address_in_the_url_must_be_in_the_certificate(self):
+        with Venue() as venue, serve(live(venue.port, host="127.0.0.1")) as server:
+            self.refused(server, 'stage=tls what="certificate refused: it is not for 127.0.0.1')
+            self.assertEqual(venue.said("^open"), [])
+            venue.tell("certificate", *Certificates.get().address)
+            self.comes_up(server)
+
+    def test_old_versions_of_tls_are_not_spoken(self):
+        with OldVenue() as venue, serve(live(venue.port)) as server:
+            self.refused(server, 'stage=tls what="[^"]*protocol')
+            self.assertEqual(venue.handshakes, 0)
 
     def test_an_authority_of_the_system_is_not_enough_for_a_private_one(self):
         with Venue() as venue, kit.serve("--venue", "coinbase:%s:url=wss://localhost:%d" % (
@@ -96,6 +112,43 @@ class NeverOpen(unittest.TestCase):
                 self.comes_up(server)
         finally:
             del os.environ["http_proxy"]
+
+
+class OldVenue:
+    """A server of TLS 1.1 and nothing newer; a context manager."""
+
+    def __init__(self):
+        warnings.simplefilter("ignore", DeprecationWarning)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_ciphers("ALL:@SECLEVEL=0")
+        self.context.minimum_version = ssl.TLSVersion.TLSv1
+        self.context.maximum_version = ssl.TLSVersion.TLSv1_1
+        self.context.load_cert_chain(*Certificates.get().good)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.handshakes = 0
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            try:
+                self.context.wrap_socket(client, server_side=True).close()
+                self.handshakes += 1
+            except (ssl.SSLError, OSError):
+                client.close()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join()
 
 
 class Backoff(unittest.TestCase):

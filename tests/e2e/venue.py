@@ -65,7 +65,8 @@ def certificate(name, issuer, host, days="30"):
     """(certificate, key) of a server."""
     path = kit.scratch_file(name + ".pem")
     with open(path + ".ext", "w", encoding="ascii") as file:
-        file.write("subjectAltName=DNS:%s\n" % host)
+        kind = "IP" if host[0].isdigit() else "DNS"
+        file.write("subjectAltName=%s:%s\n" % (kind, host))
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
             "-subj", "/CN=" + host, "-keyout", path + ".key", "-out", path + ".csr")
     openssl("x509", "-req", "-in", path + ".csr", "-CA", issuer, "-CAkey", issuer + ".key",
@@ -86,6 +87,7 @@ class Certificates:
         self.authority = authority("authority")
         other = authority("other")
         self.good = certificate("good", self.authority, "localhost")
+        self.address = certificate("address", self.authority, "127.0.0.1")
         self.bad = {
             "it is not for localhost": certificate("name", self.authority, "venue.example"),
             "unknown issuer": certificate("issuer", other, "localhost"),

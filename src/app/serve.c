@@ -68,8 +68,7 @@ static tf_status_t region_build(serve_t *self)
 
 static tf_status_t ingest_build(serve_t *self)
 {
-    if (self->options->venue_count == 0)
-        return tf_error(TF_ERR_ARG, "no venue: give at least one --venue, for example --venue sim");
+    TF_ASSERT(self->options->venue_count > 0); /* tf_check() has seen to it */
     tf_status_t status =
         tf_ingest_create(&self->ingest, self->region, &tf_clock_system, &self->ingest_stats);
     if (status == TF_OK)

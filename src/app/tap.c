@@ -35,29 +35,12 @@ typedef struct tap {
     int signal_fd; /* readable: SIGTERM or SIGINT came */
 } tap_t;
 
-static bool choose(const char *text, const char *first, const char *second, bool *is_second)
+/* tf_check() has refused every other word. */
+static void styles_take(tap_t *tap)
 {
-    *is_second = strcmp(text, second) == 0;
-    return *is_second || strcmp(text, first) == 0;
-}
-
-static bool styles_parse(tap_t *tap)
-{
-    bool venue_times;
-    if (!choose(tap->options->format.text, "text", "json", &tap->style.json)) {
-        (void)tf_error(TF_ERR_ARG, "--format %s: expected text or json", tap->options->format.text);
-        return false;
-    }
-    if (!choose(tap->options->from.text, "now", "start", &tap->from_start)) {
-        (void)tf_error(TF_ERR_ARG, "--from %s: expected now or start", tap->options->from.text);
-        return false;
-    }
-    if (!choose(tap->options->times.text, "all", "venue", &venue_times)) {
-        (void)tf_error(TF_ERR_ARG, "--times %s: expected all or venue", tap->options->times.text);
-        return false;
-    }
-    tap->style.publication = !venue_times;
-    return true;
+    tap->style.json = strcmp(tap->options->format.text, "json") == 0;
+    tap->from_start = strcmp(tap->options->from.text, "start") == 0;
+    tap->style.publication = strcmp(tap->options->times.text, "venue") != 0;
 }
 
 /* Wait for `for_ms`, or until a signal asks to stop. */
@@ -195,7 +178,8 @@ int tf_tap(const tf_options_t *options)
 {
     tap_t tap = {.options = options, .signal_fd = -1};
     int code = EXIT_ARGUMENT;
-    if (styles_parse(&tap) && take_signals(&tap) == TF_OK && open_region(&tap)) {
+    styles_take(&tap);
+    if (take_signals(&tap) == TF_OK && open_region(&tap)) {
         if (!tf_reader_seek(tap.reader, tap.from_start ? TF_FROM_START : TF_FROM_NOW))
             print_lapped(&tap);
         code = follow(&tap);
